@@ -1,0 +1,1 @@
+"""Leadloom keeps a sales team's leads in step with its CRM."""

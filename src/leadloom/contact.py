@@ -1,0 +1,60 @@
+"""The shape every part speaks: a contact as a CRM describes it.
+
+Providers make these, the engine carries them, the lead store writes them. Nothing here knows a vendor,
+a database or the network.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+type JSON = str | int | float | bool | None | Sequence[JSON] | Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """One number of a contact: what the CRM holds, and what we made of it."""
+
+    text: str
+    """Exactly as the CRM holds it."""
+    label: str
+    """The CRM's name for it: ``mobile``, ``phone``, ``fax``."""
+    e164: str | None
+    """``+14155550123``, or None when the text is not a dialable number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """A person as the CRM describes them, in our words. Text is trimmed, never None and free of NUL characters."""
+
+    external_id: str
+    name: str = ""
+    phones: tuple[Phone, ...] = ()
+    """Every number, best first: the first one with an ``e164`` is the number we text."""
+    emails: tuple[str, ...] = ()
+    """Lower-cased, primary first."""
+    company: str = ""
+    url: str = ""
+    owner: str = ""
+    owner_email: str = ""
+    status: str = ""
+    stage: str = ""
+    description: str = ""
+    last_activity_at: datetime | None = None
+    opted_out: bool = False
+    created_at: datetime | None = None
+    modified_at: datetime | None = None
+    merged_ids: tuple[str, ...] = ()
+    """Former ids of this contact at the vendor, whose records now answer with this one."""
+    raw: bytes = field(default=b"{}", repr=False)
+    """The vendor's record as JSON, for the lead page and for support."""
+
+    @property
+    def phone(self) -> str | None:
+        """The number to text, E.164, or None."""
+        return next((phone.e164 for phone in self.phones if phone.e164), None)
+
+    @property
+    def email(self) -> str:
+        """The primary e-mail, or an empty string."""
+        return self.emails[0] if self.emails else ""

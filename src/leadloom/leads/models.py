@@ -1,0 +1,191 @@
+"""People as we keep them (leads), and our record of each contact of each CRM (source contacts).
+
+Rules that must hold live here as constraints; the set-based SQL that writes these tables is in ``sql/``.
+Foreign keys of the hot tables are composite, ``(account_id, lead_id)``, so that no row can point into another
+account; Django cannot declare those, so a migration does (``db_constraint=False`` marks them here).
+"""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from leadloom.accounts.models import Account, Member
+from leadloom.connections.models import Connection, Run
+
+
+class LeadType(models.TextChoices):
+    NEW = "new"
+    OLD = "old"
+
+
+class Lead(models.Model):
+    """One person. ``phone`` is E.164 and unique among an account's live leads; null means they cannot be texted."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    name = models.CharField(max_length=300, blank=True)
+    phone = models.CharField(max_length=20, null=True)
+    email = models.CharField(max_length=320, blank=True, help_text="Lower-cased.")
+    company = models.CharField(max_length=300, blank=True)
+    status = models.CharField(max_length=40, default="new", help_text="Ours, not the CRM's.")
+    lead_type = models.CharField(max_length=5, choices=LeadType, default=LeadType.NEW)
+    opted_out = models.BooleanField(default=False, help_text="Sticky: no sync clears it.")
+    pinned = models.JSONField(default=list, help_text="Fields edited by hand here; no sync overwrites them.")
+
+    crm_source = models.CharField(max_length=40, blank=True, help_text="The provider whose fields flow; empty: by hand.")
+    crm_connection = models.ForeignKey(
+        Connection, on_delete=models.DO_NOTHING, null=True, db_constraint=False, db_index=False
+    )
+    crm_id = models.CharField(max_length=200, blank=True, help_text="The primary contact's id in that CRM.")
+    crm_url = models.CharField(max_length=500, blank=True)
+    crm_owner = models.CharField(max_length=300, blank=True)
+    crm_owner_email = models.CharField(max_length=320, blank=True)
+    crm_status = models.CharField(max_length=300, blank=True)
+    crm_stage = models.CharField(max_length=300, blank=True)
+    crm_description = models.TextField(blank=True)
+    crm_last_activity_at = models.DateTimeField(null=True)
+    last_crm_sync_at = models.DateTimeField(null=True, help_text="When a sync last wrote something here.")
+
+    activity_at = models.DateTimeField(db_default=Now(), help_text="What Recent Threads is ordered by.")
+    last_message = models.TextField(blank=True)
+    last_message_at = models.DateTimeField(null=True)
+    last_message_direction = models.CharField(max_length=3, blank=True)
+    contacted_at = models.DateTimeField(null=True, help_text="When we first texted them.")
+
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.ForeignKey(Member, on_delete=models.SET_NULL, null=True)
+    created_run_id = models.BigIntegerField(null=True)
+    archived_at = models.DateTimeField(null=True)
+    archived_reason = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        db_table = "leads"
+        constraints = [
+            models.UniqueConstraint(fields=["account", "id"], name="leads_in_account"),
+            models.UniqueConstraint(
+                fields=["account", "phone"], condition=Q(archived_at=None), name="leads_one_live_phone"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["account", "-activity_at", "-id"], condition=Q(archived_at=None), name="leads_recent"
+            ),
+            models.Index(
+                fields=["account", "email"], condition=Q(archived_at=None) & ~Q(email=""), name="leads_by_email"
+            ),
+        ]
+
+
+class Outcome(models.TextChoices):
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    LINKED = "linked"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+class SourceContact(models.Model):
+    """Our record of one contact of one connection: what it said, what became of it and why."""
+
+    pk = models.CompositePrimaryKey("account", "connection", "external_id")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_constraint=False)
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_index=False, db_constraint=False)
+    external_id = models.CharField(max_length=200)
+    lead = models.ForeignKey(Lead, on_delete=models.SET_NULL, null=True, db_index=False, db_constraint=False)
+    outcome = models.CharField(max_length=10, choices=Outcome, help_text="In the last run that wrote it.")
+    reason = models.CharField(max_length=40, blank=True, help_text="A code of leads/reasons.py.")
+    reason_value = models.CharField(max_length=300, blank=True, help_text="The raw value the reason speaks of.")
+    needs_review = models.BooleanField(default=False)
+    match_rule = models.CharField(max_length=10, blank=True, help_text="crm_id, phone, email or new.")
+    content_hash = models.BinaryField(max_length=16, null=True)
+    modified_at = models.DateTimeField(null=True, help_text="The CRM's.")
+    name = models.CharField(max_length=300, blank=True)
+    phones = models.JSONField(default=list, help_text="[{text, label, e164}], best first.")
+    emails = models.JSONField(default=list)
+    raw = models.JSONField(default=dict)
+    first_run = models.ForeignKey(
+        Run, on_delete=models.DO_NOTHING, null=True, db_index=False, db_constraint=False, related_name="+"
+    )
+    last_run = models.ForeignKey(
+        Run, on_delete=models.DO_NOTHING, null=True, db_index=False, db_constraint=False, related_name="+"
+    )
+    updated_at = models.DateTimeField(db_default=Now())
+    gone_at = models.DateTimeField(null=True)
+    merged_into = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        db_table = "source_contacts"
+        indexes = [
+            models.Index(fields=["account", "lead"], name="source_contacts_by_lead"),
+            models.Index(
+                fields=["account", "last_run", "external_id"],
+                condition=Q(outcome__in=["skipped", "failed"]) | Q(needs_review=True),
+                name="source_contacts_to_explain",
+            ),
+        ]
+
+
+class LeadChange(models.Model):
+    """Before and after of only what changed, and who did it: provenance, history, undo.
+
+    A lead's creation is not written here: ``created_run_id`` or ``created_by`` on the lead tells it.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    lead = models.ForeignKey(Lead, on_delete=models.CASCADE, db_index=False, db_constraint=False)
+    run = models.ForeignKey(Run, on_delete=models.DO_NOTHING, null=True, db_index=False, db_constraint=False)
+    member = models.ForeignKey(Member, on_delete=models.SET_NULL, null=True, db_index=False)
+    before = models.JSONField()
+    after = models.JSONField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "lead_changes"
+        indexes = [
+            models.Index(fields=["account", "lead", "-id"], name="lead_changes_of_lead"),
+            models.Index(fields=["account", "run"], condition=Q(run__isnull=False), name="lead_changes_of_run"),
+        ]
+
+
+class Direction(models.TextChoices):
+    IN = "in"
+    OUT = "out"
+
+
+class Message(models.Model):
+    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    lead = models.ForeignKey(Lead, on_delete=models.CASCADE, db_index=False, db_constraint=False)
+    direction = models.CharField(max_length=3, choices=Direction)
+    body = models.TextField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "messages"
+        indexes = [models.Index(fields=["account", "lead", "-at"], name="messages_of_lead")]
+
+
+class Suppression(models.Model):
+    """An opt-out by phone number. It outlives the lead: deletion, merge, reconnect and re-import all meet it again."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    phone = models.CharField(max_length=20)
+    reason = models.CharField(max_length=40, help_text="crm_flag, stop_message or member.")
+    source = models.CharField(max_length=100, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "suppressions"
+        constraints = [models.UniqueConstraint(fields=["account", "phone"], name="suppressions_once")]
+
+
+class RunContact(models.Model):
+    """Ids met by a run that reads everything in order to see who left. Emptied when the run ends."""
+
+    pk = models.CompositePrimaryKey("account", "run", "external_id")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, db_index=False)
+    external_id = models.CharField(max_length=200)
+
+    class Meta:
+        db_table = "run_contacts"

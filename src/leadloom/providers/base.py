@@ -1,0 +1,199 @@
+"""What a provider promises the engine.
+
+A provider does no I/O. It answers pure questions: what to ask next, what a reply says, what a record means.
+The engine asks, sends, reads and saves. Cursors are plain JSON, so a pass can stop anywhere and go on anywhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from leadloom.contact import JSON, Contact
+from leadloom.errors import LeadloomError
+
+type Cursor = dict[str, JSON]
+"""Where in a pass we are: plain JSON. Equal cursors ask equal requests; the engine refuses one already used in a pass."""
+
+type Record = dict[str, Any]
+"""One decoded vendor record, untrusted: any field may be missing, null or of the wrong type."""
+
+type Tables = Mapping[str, Mapping[str, JSON]]
+"""Lookup tables by name, then by the vendor's id: ``tables["owners"]["77"] == {"name": …, "email": …}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, relative to the provider's base URL. The engine adds the host and the authorization."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: JSON = None
+    pool: str = "api"
+    """Which of the provider's limits this request counts against: a key of ``Provider.limits``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP answer. Header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A published limit: ``requests`` per ``per``."""
+
+    requests: int
+    per: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A contact the CRM says is deleted or archived."""
+
+    external_id: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Contact ``loser`` no longer exists; reading it answers ``winner``."""
+
+    loser: str
+    winner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What one reply says."""
+
+    records: Sequence[Record] = ()
+    gone: Sequence[Gone] = ()
+    merged: Sequence[Merge] = ()
+    next: Cursor | None = None
+    """Where to go on, or None when the pass is complete."""
+    bookmark: str | None = None
+    """Where the next pass starts; only on the last page of a pass."""
+    total: int | None = None
+    """How many contacts the vendor says there are in this pass, if it says so: for the progress bar only."""
+
+
+class Feed(Protocol):
+    """One way through a CRM's contacts: all of them, or those changed since a bookmark."""
+
+    def first(self, *, bookmark: str | None, now: datetime) -> Cursor:
+        """The first cursor of a pass. ``now`` is the vendor's clock when the pass starts."""
+
+    def request(self, cursor: Cursor) -> Request:
+        """The request this cursor stands for. Equal cursors give equal requests."""
+
+    def read(self, cursor: Cursor, reply: Reply) -> Page:
+        """Read a successful reply. Raises Unreadable when it is not what the vendor documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class TablePage:
+    """Some rows of a lookup table, and where it goes on."""
+
+    rows: Mapping[str, JSON]
+    next: Cursor | None = None
+
+
+class TableFeed(Protocol):
+    """A small table of names, such as owners or stage labels."""
+
+    @property
+    def name(self) -> str: ...
+
+    def first(self) -> Cursor: ...
+
+    def request(self, cursor: Cursor) -> Request: ...
+
+    def read(self, cursor: Cursor, reply: Reply) -> TablePage: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrmAccount:
+    """The portal, org or company that a credential opens."""
+
+    external_id: str
+    name: str = ""
+    facts: Mapping[str, JSON] = field(default_factory=dict)
+    """What mapping needs later: UI domain, time zone, default region. Plain JSON, no secrets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenHelp:
+    """What the connect dialog says about a private token or API key."""
+
+    label: str
+    placeholder: str
+    where: str
+    """One sentence: where in the CRM to find it."""
+    scopes: tuple[str, ...] = ()
+
+
+class Provider(Protocol):
+    """One CRM. A file in ``providers/crms`` exposes one instance of this as ``provider``."""
+
+    @property
+    def slug(self) -> str:
+        """``hubspot``: used in URLs, settings and rows. Never changes."""
+
+    @property
+    def name(self) -> str:
+        """``HubSpot``."""
+
+    @property
+    def base_url(self) -> str: ...
+
+    @property
+    def limits(self) -> Mapping[str, Limit]:
+        """Published limits by pool; ``api`` always exists."""
+
+    @property
+    def token_help(self) -> TokenHelp | None:
+        """What to say about pasting a token, or None when only OAuth works."""
+
+    @property
+    def nango_key(self) -> str:
+        """The provider's usual key at Nango."""
+
+    def authorization(self, token: str) -> Mapping[str, str]:
+        """The headers that carry a credential."""
+
+    def account_request(self) -> Request:
+        """A cheap request that proves a credential and tells whose account it opens."""
+
+    def read_account(self, reply: Reply) -> CrmAccount: ...
+
+    def everything(self) -> Feed:
+        """All contacts, newest first."""
+
+    def changes(self) -> Feed:
+        """Contacts changed since a bookmark."""
+
+    def gone(self) -> Feed | None:
+        """Contacts deleted or archived, when the vendor lists them apart from changes."""
+
+    def tables(self) -> Sequence[TableFeed]:
+        """Small tables worth reading whole: owners, labels."""
+
+    def missing(self, records: Sequence[Record], tables: Tables) -> Sequence[TableFeed]:
+        """Rows that these records refer to and ``tables`` lack, such as names of associated companies."""
+
+    def contact(self, record: Record, *, tables: Tables, account: CrmAccount, region: str) -> Contact:
+        """Map one record. ``region`` (``US``) reads numbers without a country code. Raises RecordRejected."""
+
+    def explain(self, reply: Reply, *, now: datetime) -> LeadloomError:
+        """Name the error of a reply whose status is not 2xx, with a sentence for the customer."""
+
+    def allowance(self, reply: Reply) -> Limit | None:
+        """The limit a reply's own headers announce for pool ``api``, if any."""
+
+    def remaining(self, reply: Reply) -> int | None:
+        """How many requests the vendor says are left in the current interval, if it says so."""

@@ -1,0 +1,9 @@
+"""The ASGI entry: ``uvicorn leadloom.site.asgi:application``."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadloom.site.settings")
+
+from django.core.asgi import get_asgi_application  # noqa: E402
+
+application = get_asgi_application()

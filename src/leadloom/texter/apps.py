@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class TexterConfig(AppConfig):
+    name = "leadloom.texter"
+    label = "texter"
