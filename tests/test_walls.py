@@ -5,8 +5,8 @@ from django.db import connection
 
 pytestmark = pytest.mark.django_db
 
-# Sign-in, sessions, queue and framework tables: no account's rows, ids at most.
-OUTSIDE = {"users", "users_groups", "users_user_permissions"}
+# Sign-in, sessions, pace, queue and framework tables: no account's rows, ids and keys at most.
+OUTSIDE = {"pace_buckets", "users", "users_groups", "users_user_permissions"}
 FRAMEWORK = ("django_", "auth_", "procrastinate_")
 
 

@@ -1,0 +1,19 @@
+-- Contacts still without a lead: the one live lead with their e-mail whose number does not contradict theirs.
+-- Several such leads: nobody guesses, the contact waits for a person.
+WITH candidates AS (
+    SELECT i.external_id, min(l.id) AS lead_id, count(*) AS leads
+    FROM incoming i
+    JOIN leads l ON l.account_id = %(account)s AND l.email = i.email AND l.archived_at IS NULL
+                AND (l.phone IS NULL OR i.phone IS NULL)
+    WHERE i.lead_id IS NULL AND i.outcome IS NULL AND i.email <> ''
+    GROUP BY i.external_id
+)
+UPDATE incoming i
+SET lead_id = CASE WHEN c.leads = 1 THEN c.lead_id END,
+    match_rule = CASE WHEN c.leads = 1 THEN 'email' ELSE '' END,
+    outcome = CASE WHEN c.leads > 1 THEN 'skipped' END,
+    needs_review = c.leads > 1,
+    reason = CASE WHEN c.leads > 1 THEN 'ambiguous_email' ELSE i.reason END,
+    reason_value = CASE WHEN c.leads > 1 THEN left(i.email, 300) ELSE i.reason_value END
+FROM candidates c
+WHERE i.external_id = c.external_id

@@ -1,0 +1,73 @@
+-- Contacts that joined a lead which was there before. A lead without a CRM contact takes this one as its primary;
+-- what a person typed stays and is pinned. A lead that has a primary contact only gets its blanks filled.
+WITH first_joiner AS (
+    SELECT DISTINCT ON (i.lead_id) i.*
+    FROM incoming i
+    WHERE i.lead_id IS NOT NULL AND i.outcome IS NULL
+    ORDER BY i.lead_id, (i.phone IS NULL), i.ordinal
+), joined AS (
+    SELECT l.id AS lead_id, l.crm_id = '' AS becomes_primary,
+           l.name AS old_name, l.phone AS old_phone, l.email AS old_email, l.company AS old_company,
+           l.opted_out AS old_opted_out, l.created_run_id IS NULL AS is_by_hand, i.*
+    FROM first_joiner i
+    JOIN leads l ON l.account_id = %(account)s AND l.id = i.lead_id
+), written AS (
+    UPDATE leads l
+    SET name = coalesce(nullif(l.name, ''), j.name),
+        phone = CASE WHEN l.phone IS NULL AND NOT EXISTS (
+                    SELECT FROM leads o WHERE o.account_id = %(account)s AND o.phone = j.phone AND o.archived_at IS NULL
+                ) THEN j.phone ELSE l.phone END,
+        email = coalesce(nullif(l.email, ''), j.email),
+        company = coalesce(nullif(l.company, ''), j.company),
+        opted_out = l.opted_out OR j.opted_out
+                    OR EXISTS (SELECT FROM suppressions x WHERE x.account_id = %(account)s
+                               AND x.phone = coalesce(l.phone, j.phone)),
+        pinned = CASE WHEN j.becomes_primary AND j.is_by_hand THEN (
+                    SELECT coalesce(jsonb_agg(DISTINCT field), '[]') FROM (
+                        SELECT jsonb_array_elements_text(l.pinned) AS field
+                        UNION ALL SELECT 'name' WHERE l.name <> ''
+                        UNION ALL SELECT 'phone' WHERE l.phone IS NOT NULL
+                        UNION ALL SELECT 'email' WHERE l.email <> ''
+                        UNION ALL SELECT 'company' WHERE l.company <> ''
+                    ) kept) ELSE l.pinned END,
+        crm_source = CASE WHEN j.becomes_primary THEN %(provider)s ELSE l.crm_source END,
+        crm_connection_id = CASE WHEN j.becomes_primary THEN %(connection)s ELSE l.crm_connection_id END,
+        crm_id = CASE WHEN j.becomes_primary THEN j.external_id ELSE l.crm_id END,
+        crm_url = CASE WHEN j.becomes_primary THEN j.crm_url ELSE l.crm_url END,
+        crm_owner = CASE WHEN j.becomes_primary THEN j.crm_owner ELSE l.crm_owner END,
+        crm_owner_email = CASE WHEN j.becomes_primary THEN j.crm_owner_email ELSE l.crm_owner_email END,
+        crm_status = CASE WHEN j.becomes_primary THEN j.crm_status ELSE l.crm_status END,
+        crm_stage = CASE WHEN j.becomes_primary THEN j.crm_stage ELSE l.crm_stage END,
+        crm_description = CASE WHEN j.becomes_primary THEN j.crm_description ELSE l.crm_description END,
+        crm_last_activity_at = CASE WHEN j.becomes_primary THEN j.crm_last_activity_at
+                                    ELSE l.crm_last_activity_at END,
+        last_crm_sync_at = now()
+    FROM joined j
+    WHERE l.account_id = %(account)s AND l.id = j.lead_id
+    RETURNING l.id, l.name, l.phone, l.email, l.company, l.opted_out, l.crm_source, l.crm_id
+), described AS (
+    SELECT j.lead_id,
+           jsonb_build_object('name', j.old_name, 'phone', j.old_phone, 'email', j.old_email,
+               'company', j.old_company, 'opted_out', j.old_opted_out,
+               'crm_id', CASE WHEN j.becomes_primary THEN '' ELSE w.crm_id END) AS before,
+           jsonb_build_object('name', w.name, 'phone', w.phone, 'email', w.email,
+               'company', w.company, 'opted_out', w.opted_out, 'crm_id', w.crm_id) AS after
+    FROM joined j JOIN written w ON w.id = j.lead_id
+), noted AS (
+    INSERT INTO lead_changes (account_id, lead_id, run_id, before, after)
+    SELECT %(account)s, d.lead_id, %(run)s, diff.before, diff.after
+    FROM described d
+    CROSS JOIN LATERAL (
+        SELECT jsonb_object_agg(b.key, b.value) AS before, jsonb_object_agg(b.key, d.after -> b.key) AS after
+        FROM jsonb_each(d.before) b WHERE b.value IS DISTINCT FROM d.after -> b.key
+    ) diff
+    WHERE diff.before IS NOT NULL
+    RETURNING 1
+)
+UPDATE incoming i
+SET outcome = 'linked',
+    reason = CASE WHEN i.reason <> '' THEN i.reason
+                  WHEN j.becomes_primary AND j.external_id = i.external_id THEN ''
+                  ELSE 'shares_a_lead' END
+FROM joined j
+WHERE i.lead_id = j.lead_id AND i.outcome IS NULL

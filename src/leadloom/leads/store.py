@@ -1,0 +1,256 @@
+"""Writing a page of contacts: match, then create, update or link leads, and record what became of each.
+
+One call is one step of the caller's transaction: rows, reasons and counts commit together or not at all. The work is
+set-based SQL over a staging table (``sql/``, in the order of the file names). Nothing here knows a vendor or sends
+anything. Pages of one account are written one at a time, so two CRMs that share people cannot deadlock.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import structlog
+from django.db import connection, transaction
+from psycopg import DataError, IntegrityError
+
+from leadloom.contact import Contact
+from leadloom.leads.staging import STAGED_COLUMNS, Rejected, staged_row
+from leadloom.providers.base import Gone, Merge
+
+log = structlog.get_logger()
+
+NEW_FOR = timedelta(days=30)
+"""A contact made in the CRM this recently is a *new* lead when it is first imported; an older one is *old*."""
+
+SLICE = 1000  # rows a statement when archiving: short transactions, so that nobody waits for us
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where contacts go and on whose behalf."""
+
+    account_id: int
+    connection_id: int
+    run_id: int
+    provider: str
+    is_first: bool = False
+    """The first import: contacts made long ago count as old leads."""
+    is_overwrite: bool = False
+    """Make leads equal to the CRM: blanks erase too, and nothing is skipped for being unchanged."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "account": self.account_id,
+            "connection": self.connection_id,
+            "run": self.run_id,
+            "provider": self.provider,
+            "is_overwrite": self.is_overwrite,
+        }
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of some contacts: counts by outcome, and by reason for those left out."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    gone: int = 0
+
+    @property
+    def seen(self) -> int:
+        return self.outcomes.total()
+
+    def __add__(self, other: "Written") -> "Written":
+        return Written(self.outcomes + other.outcomes, self.reasons + other.reasons, self.gone + other.gone)
+
+
+def write_contacts(target: Target, contacts: Sequence[Contact | Rejected]) -> Written:
+    """Match and write contacts inside the caller's account scope. Any number; callers keep to a few thousand.
+
+    A contact met twice counts once, with its newest content. A contact that the database refuses is recorded as
+    failed with a reason; the others are written.
+    """
+    latest = _newest_of_each(contacts)
+    written = _write_or_split(target, latest)
+    if target.is_overwrite:
+        _run("seen", {**target.parameters, "external_ids": [contact.external_id for contact in latest]})
+    return written
+
+
+def write_gone(target: Target, gone: Sequence[Gone]) -> int:
+    """Mark contacts that the CRM says are deleted. Answers how many were not marked before."""
+    if not gone:
+        return 0
+    return len(
+        _run(
+            "mark_gone",
+            {
+                **target.parameters,
+                "external_ids": [one.external_id for one in gone],
+                "ats": [one.at for one in gone],
+            },
+        )
+    )
+
+
+def write_merges(target: Target, merges: Sequence[Merge]) -> None:
+    """Point merged contacts to the one that remains; two leads that turn out to be one person become one.
+
+    Called after ``write_contacts`` of the same page, so that the remaining contact has its lead.
+    """
+    if not merges:
+        return
+    values = {
+        **target.parameters,
+        "losers": [merge.loser for merge in merges],
+        "winners": [merge.winner for merge in merges],
+    }
+    for leaving, staying in _run("leads_merged_away", values):
+        _join_leads(target, leaving=leaving, staying=staying)
+    _run("mark_merged", values)
+
+
+def archive_left(target: Target) -> int:
+    """Archive one slice of the leads whose contacts an overwrite did not meet. Answers how many contacts it marked;
+    call again, in a new transaction, until that is 0."""
+    [(marked, archived)] = _run("archive_left", {**target.parameters, "slice": SLICE})
+    log.info("leads.archived_left", run=target.run_id, contacts=marked, leads=archived)
+    return int(marked)
+
+
+def _newest_of_each(contacts: Iterable[Contact | Rejected]) -> list[Contact | Rejected]:
+    """One of each id: the one modified last, or met last when the CRM does not say."""
+    newest: dict[str, Contact | Rejected] = {}
+    for contact in contacts:
+        known = newest.get(contact.external_id)
+        if known is None or _modified(contact) >= _modified(known):
+            newest[contact.external_id] = contact
+    return list(newest.values())
+
+
+def _modified(contact: Contact | Rejected) -> datetime:
+    at = contact.modified_at if isinstance(contact, Contact) else None
+    return at or datetime.min.replace(tzinfo=UTC)
+
+
+def _write_or_split(target: Target, contacts: Sequence[Contact | Rejected]) -> Written:
+    """Write all at once; if the database refuses something, halve until the refused record is alone."""
+    if not contacts:
+        return Written()
+    try:
+        with transaction.atomic():
+            return _write(target, contacts)
+    except Exception as error:
+        if not isinstance(error.__cause__ or error, DataError | IntegrityError):
+            raise
+        if len(contacts) > 1:
+            middle = len(contacts) // 2
+            return _write_or_split(target, contacts[:middle]) + _write_or_split(target, contacts[middle:])
+        [contact] = contacts
+        log.warning("leads.unstorable", run=target.run_id, contact=contact.external_id, error=type(error).__name__)
+        with transaction.atomic():
+            return _write(target, [Rejected(contact.external_id, "unstorable")])
+
+
+def _write(target: Target, contacts: Sequence[Contact | Rejected]) -> Written:
+    values = target.parameters
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK, target.account_id % 2**31])
+    _run("01_stage", values)
+    _copy(target, contacts)
+    written = Written()
+    if not target.is_overwrite:
+        [(unchanged, repeats)] = _run("02_drop_unchanged", values)
+        written.outcomes["unchanged"] += unchanged
+        if unchanged + repeats == len(contacts):
+            return written
+    _run("03_recognise", values)
+    if any(isinstance(contact, Contact) and contact.merged_ids for contact in contacts):
+        _run("04_inherit_merged", values)
+        _run("05_promote_survivor", values)
+    if any(isinstance(contact, Contact) and contact.opted_out for contact in contacts):
+        _run("06_note_opt_outs", values)
+    for step in ("07_set_aside", "08_revive", "09_update_known", "10_match_phone", "11_respect_archived"):
+        _run(step, values)
+    _run("12_match_email", values)
+    for by_email in (False, True):
+        made = _run("13_create", {**values, "by_email": by_email})
+        if made:
+            lead_ids, external_ids = zip(*made, strict=True)
+            _run("14_attach_created", {"lead_ids": list(lead_ids), "external_ids": list(external_ids)})
+        _run("10_match_phone", values)  # those who share a number with a lead just made, here or by another worker
+        _run("12_match_email", values)
+    _run("15_fill_linked", values)
+    _run("16_record", values)
+    for outcome, reason, count in _run("17_count", values):
+        written.outcomes[outcome] += count
+        if outcome in ("skipped", "failed"):
+            written.reasons[reason] += count
+    return written
+
+
+LOCK = 7_001  # the advisory lock's class: "this account's leads are being written by a sync"
+
+
+def _copy(target: Target, contacts: Sequence[Contact | Rejected]) -> None:
+    now = datetime.now(UTC)
+    new_since = now - NEW_FOR if target.is_first else datetime.min.replace(tzinfo=UTC)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM incoming")  # a split page stages its halves in one transaction
+        with cursor.copy(f"COPY incoming ({', '.join(STAGED_COLUMNS)}) FROM STDIN") as copy:
+            for ordinal, contact in enumerate(contacts):
+                copy.write_row(staged_row(contact, ordinal=ordinal, now=now, new_since=new_since))
+
+
+def _join_leads(target: Target, *, leaving: int, staying: int) -> None:
+    """Two leads are one person: move thread, contacts and opt-out, and archive the lead that is left empty."""
+    values = {**target.parameters, "leaving": leaving, "staying": staying}
+    with connection.cursor() as cursor:
+        for statement in _JOIN:
+            cursor.execute(statement, values)
+
+
+_JOIN = (
+    "UPDATE messages SET lead_id = %(staying)s WHERE account_id = %(account)s AND lead_id = %(leaving)s",
+    "UPDATE source_contacts SET lead_id = %(staying)s WHERE account_id = %(account)s AND lead_id = %(leaving)s",
+    """
+    UPDATE leads s
+    SET opted_out = s.opted_out OR l.opted_out,
+        contacted_at = least(s.contacted_at, l.contacted_at),
+        activity_at = greatest(s.activity_at, l.activity_at),
+        last_message = CASE WHEN coalesce(l.last_message_at > s.last_message_at, l.last_message_at IS NOT NULL)
+                            THEN l.last_message ELSE s.last_message END,
+        last_message_direction = CASE WHEN coalesce(l.last_message_at > s.last_message_at,
+                                                    l.last_message_at IS NOT NULL)
+                                      THEN l.last_message_direction ELSE s.last_message_direction END,
+        last_message_at = greatest(s.last_message_at, l.last_message_at)
+    FROM leads l
+    WHERE s.account_id = %(account)s AND s.id = %(staying)s AND l.account_id = %(account)s AND l.id = %(leaving)s
+    """,
+    """
+    UPDATE leads SET archived_at = now(), archived_reason = 'merged'
+    WHERE account_id = %(account)s AND id = %(leaving)s AND archived_at IS NULL
+    """,
+    """
+    INSERT INTO lead_changes (account_id, lead_id, run_id, before, after)
+    VALUES (%(account)s, %(leaving)s, %(run)s, '{"archived": false}',
+            jsonb_build_object('archived', true, 'merged_into_lead', %(staying)s::bigint))
+    """,
+)
+
+
+@cache
+def _sql(name: str) -> str:
+    return files("leadloom.leads").joinpath("sql", f"{name}.sql").read_text()
+
+
+def _run(name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Run one statement of ``sql/`` and answer its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(_sql(name), values)
+        return cursor.fetchall() if cursor.description else []

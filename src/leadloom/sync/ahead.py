@@ -1,0 +1,69 @@
+"""Read ahead in a thread: while the caller works on some items, the next are being made."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+
+def read_ahead[T](
+    make: Callable[[], Iterator[T]], *, most: int, size: Callable[[T], int], enough: int
+) -> Iterator[list[T]]:
+    """Lists of items in order, each holding whatever is ready: at least one item, then more up to ``enough`` in size.
+
+    At most ``most`` items wait. An exception of ``make`` is raised here after the items before it were given out.
+    Leaving early ends the thread at its next item.
+    """
+    ready: queue.Queue[T | _End] = queue.Queue(maxsize=most)
+    abandoned = threading.Event()
+
+    def put(item: "T | _End") -> bool:
+        while not abandoned.is_set():
+            try:
+                ready.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            for item in make():
+                if not put(item):
+                    return
+        except BaseException as error:  # noqa: BLE001 - handed over to the caller, whatever it is
+            put(_End(error))
+        else:
+            put(_End(None))
+
+    thread = threading.Thread(target=work, name="read-ahead", daemon=True)
+    thread.start()
+    try:
+        yield from _batches(ready, size, enough)
+    finally:
+        abandoned.set()
+        thread.join()
+
+
+class _End:
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+def _batches[T](ready: "queue.Queue[T | _End]", size: Callable[[T], int], enough: int) -> Iterator[list[T]]:
+    while True:
+        item = ready.get()
+        batch: list[T] = []
+        while not isinstance(item, _End):
+            batch.append(item)
+            if sum(map(size, batch)) >= enough:
+                break
+            try:
+                item = ready.get_nowait()
+            except queue.Empty:
+                break
+        if batch:
+            yield batch
+        if isinstance(item, _End):
+            if item.error is not None:
+                raise item.error
+            return

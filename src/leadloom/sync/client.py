@@ -1,0 +1,138 @@
+"""Asking a CRM over HTTP: adds host and credential, keeps the pace, names what went wrong.
+
+Knows no vendor: the provider says which headers carry the credential and what a refusal means. A token that ran out
+is renewed once per request. Nothing here logs a URL's query, a body or a header.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Protocol, Self
+from urllib.parse import urlsplit
+
+import httpx2
+
+from leadloom.errors import NeedsReconnect, TokenExpired, TryLater, Unreadable
+from leadloom.providers.base import Provider, Reply, Request
+
+TIMEOUT = httpx2.Timeout(30, connect=10)
+LARGEST_REPLY = 64 * 1024 * 1024  # bytes; a page of 200 contacts with megabyte notes still fits
+NETWORK_PAUSE = timedelta(seconds=2)
+
+
+class Pace(Protocol):
+    """Holds a request back until the vendor's limit has room for it."""
+
+    def wait(self, pool: str) -> None: ...
+
+    def learn(self, request: Request, reply: Reply) -> None:
+        """Take the vendor's own word on its limits."""
+
+
+class Unpaced:
+    """For single requests outside a run, such as testing a credential."""
+
+    def wait(self, pool: str) -> None:
+        pass
+
+    def learn(self, request: Request, reply: Reply) -> None:
+        pass
+
+
+class CrmClient:
+    """Sends a provider's requests. Safe to use from several threads; close it, or use it as a context manager.
+
+    ``token(force)`` gives the credential; ``force`` asks for a fresh one because the last was refused.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        base_url: str,
+        token: Callable[[bool], str],
+        pace: Pace | None = None,
+    ) -> None:
+        self.provider = provider
+        self.requests = 0
+        self.clock_skew = timedelta(0)
+        """The vendor's clock minus ours, as of the last reply."""
+        self._base = base_url.rstrip("/")
+        self._token = token
+        self._pace = pace or Unpaced()
+        self._http = httpx2.Client(timeout=TIMEOUT, follow_redirects=False, limits=httpx2.Limits(max_connections=16))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def send(self, request: Request) -> Reply:
+        """The reply, status 2xx. Raises the kind of LeadloomError that says what to do next."""
+        try:
+            return self._attempt(request, self._token(False))
+        except TokenExpired:
+            pass
+        try:
+            return self._attempt(request, self._token(True))
+        except TokenExpired as refused_again:
+            raise NeedsReconnect(str(refused_again), detail=refused_again.detail) from refused_again
+
+    def _attempt(self, request: Request, token: str) -> Reply:
+        self._pace.wait(request.pool)
+        reply = self._exchange(request, token)
+        self._pace.learn(request, reply)
+        if 200 <= reply.status < 300:
+            return reply
+        raise self.provider.explain(reply, now=datetime.now(UTC) + self.clock_skew)
+
+    def _exchange(self, request: Request, token: str) -> Reply:
+        self.requests += 1
+        try:
+            with self._http.stream(
+                request.method,
+                f"{self._base}{request.path}",
+                params=dict(request.query) or None,
+                json=request.body if request.method == "POST" else None,
+                headers=dict(self.provider.authorization(token)),
+            ) as response:
+                body = self._read(response)
+        except httpx2.RequestError as error:
+            raise TryLater(
+                f"{self.provider.name} could not be reached. We try again shortly.",
+                after=NETWORK_PAUSE,
+                code="vendor_down",
+                detail=f"{type(error).__name__} at {urlsplit(self._base).hostname}{request.path}",
+            ) from error
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        self._note_clock(headers.get("date", ""))
+        return Reply(response.status_code, headers, body)
+
+    def _read(self, response: httpx2.Response) -> bytes:
+        chunks, size, deadline = [], 0, time.monotonic() + 120
+        for chunk in response.iter_bytes():
+            size += len(chunk)
+            if size > LARGEST_REPLY or time.monotonic() > deadline:
+                raise Unreadable(
+                    f"{self.provider.name} sent a page that is too large or too slow to read.",
+                    detail=f"{size} bytes read",
+                )
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _note_clock(self, date: str) -> None:
+        try:
+            theirs = parsedate_to_datetime(date)
+        except (TypeError, ValueError):
+            return
+        if theirs.tzinfo is not None:
+            # The header has whole seconds: half a second is the best guess at the rest.
+            self.clock_skew = theirs + timedelta(milliseconds=500) - datetime.now(UTC)

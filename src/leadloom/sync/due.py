@@ -1,0 +1,120 @@
+"""What is due: runs for connections whose hour has come, and runs that nobody works on though somebody should.
+
+Finds ids across accounts in the system scope, which only reads; every write happens inside its own account's scope.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from django.db import Error, connection
+
+from leadloom.accounts.scope import account_scope, system_scope
+from leadloom.connections.models import Connection, Run, Trigger
+from leadloom.sync.doorbell import ring
+
+log = structlog.get_logger()
+
+EARLY = timedelta(minutes=5)  # due within this is due: schedulers are never exact
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class DueResult:
+    account_id: int
+    connection_id: int
+    run_id: int | None
+    joined: bool = False
+    error: str = ""
+
+
+@dataclass(slots=True)
+class DueReport:
+    results: list[DueResult] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        return len(self.results)
+
+    @property
+    def queued(self) -> int:
+        return sum(result.run_id is not None for result in self.results)
+
+    @property
+    def failed(self) -> int:
+        return sum(bool(result.error) for result in self.results)
+
+
+def start_due_runs(trigger: Trigger = Trigger.CRON) -> DueReport:
+    """Start, or join, a run for every active connection that is due. One failure never stops the rest."""
+    report = DueReport()
+    for account_id, connection_id in list(_due_connections(datetime.now(UTC) + EARLY)):
+        report.results.append(_start(account_id, connection_id, trigger))
+    return report
+
+
+def _due_connections(until: datetime) -> Iterator[tuple[int, int]]:
+    with system_scope(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT account_id, id FROM crm_connections
+            WHERE is_active AND state NOT IN ('paused', 'needs_reconnect', 'disconnected')
+              AND coalesce(next_due_at, '-infinity') <= %s
+            ORDER BY next_due_at NULLS FIRST, id
+            """,
+            [until],
+        )
+        while rows := cursor.fetchmany(BATCH):
+            yield from rows
+
+
+def _start(account_id: int, connection_id: int, trigger: Trigger) -> DueResult:
+    from leadloom.connections.services import request_run
+
+    try:
+        with account_scope(account_id):
+            found = Connection.objects.get(account_id=account_id, pk=connection_id)
+            run, joined = request_run(connection=found, trigger=trigger)
+        return DueResult(account_id, connection_id, run.pk, joined)
+    except Exception as error:  # one account's trouble must not stop the others' hour
+        log.exception("sync.not_started", account=account_id, connection=connection_id)
+        return DueResult(account_id, connection_id, None, error=type(error).__name__)
+
+
+def ring_waiting_runs() -> int:
+    """Ring for runs that wait for nobody: their moment has come, their worker has died, or their job was lost.
+
+    Called every few seconds by each worker. Several workers may ring for one run: only one can claim it.
+    """
+    rung = 0
+    for account_id, run_id in _waiting_runs():
+        with account_scope(account_id):
+            run = Run.objects.filter(account_id=account_id, pk=run_id).first()
+            if run is not None:
+                ring(run)
+                rung += 1
+    if rung:
+        log.info("sync.rang_again", runs=rung)
+    return rung
+
+
+def _waiting_runs() -> list[tuple[int, int]]:
+    """Queued without a job, waiting past their time, or held by a lease that has run out."""
+    with system_scope(), connection.cursor() as cursor:
+        try:
+            cursor.execute(
+                """
+                SELECT r.account_id, r.id FROM sync_runs r
+                WHERE ((r.state = 'queued' AND r.created_at < clock_timestamp() - interval '2 seconds')
+                       OR (r.state = 'waiting' AND coalesce(r.resume_at, '-infinity') <= clock_timestamp())
+                       OR (r.state = 'running' AND coalesce(r.lease_until, '-infinity') <= clock_timestamp()))
+                  AND NOT EXISTS (SELECT FROM procrastinate_jobs j WHERE j.queue_name = 'sync'
+                                  AND j.status = 'todo' AND (j.args ->> 'run_id')::bigint = r.id)
+                ORDER BY r.id LIMIT 500
+                """
+            )
+            return cursor.fetchall()
+        except Error:
+            log.exception("sync.cannot_look_for_waiting_runs")
+            raise

@@ -1,0 +1,245 @@
+"""How a run begins and ends, and what the connection's card says of it.
+
+Each ending is one transaction that first checks the run is still ours. What a customer reads is decided here, from
+the kind of error alone.
+"""
+
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from croniter import croniter
+from django.conf import settings
+from django.db.models import F
+
+from leadloom.accounts.scope import account_scope
+from leadloom.connections.models import Connection, Run, RunState, State, Strategy
+from leadloom.errors import (
+    BadRequest,
+    LeadloomError,
+    NeedsReconnect,
+    NotAllowed,
+    SyncStopped,
+    TryLater,
+    Unreadable,
+)
+from leadloom.sync.lease import hold
+from leadloom.sync.plan import GONE
+from leadloom.sync.sentences import sentence
+from leadloom.sync.signals import run_ended
+from leadloom.sync.sink import announce_run
+
+if TYPE_CHECKING:
+    from leadloom.sync.turn import Turn
+
+log = structlog.get_logger()
+
+RETRY_FIRST, RETRY_LONGEST = timedelta(seconds=30), timedelta(minutes=30)
+STUCK_AFTER = 6  # failures in a row, about half an hour, before the card says so
+GIVE_UP_AFTER = 5  # unreadable pages in a row
+QUIET = (State.PAUSED, State.DISCONNECTED)  # chosen by a person: no run changes them
+
+
+def begin(run: Run, connection: Connection) -> None:
+    """The card says that work is going on."""
+    state = State.IMPORTING if connection.bookmark is None else State.CATCHING_UP
+    if run.strategy != Strategy.PREVIEW:
+        _set_state(connection, state)
+    log.info("sync.begin", run=run.pk, connection=connection.pk, account=run.account_id, trigger=run.trigger)
+
+
+def complete(turn: "Turn") -> None:
+    """The run is done: the bookmark moves, the card says live."""
+    run, connection = turn.run, turn.connection
+    is_preview = run.strategy == Strategy.PREVIEW
+    with account_scope(run.account_id):
+        hold(run.pk, run.account_id, turn.token)
+        fields = _end(turn, RunState.DONE)
+        if not is_preview:
+            _advance(turn, fields)
+            _set_state(connection, State.LIVE)
+        _tell(run, fields, turn.reasons)
+    words = "✅ Initial CRM sync completed" if run.is_first else "✅ Synced"
+    counters = {
+        name: fields[name] for name in ("seen", "created", "updated", "unchanged", "linked", "skipped", "failed")
+    }
+    log.info(words, run=run.pk, connection=connection.pk, account=run.account_id, **counters)
+    run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk)
+
+
+def _advance(turn: "Turn", fields: dict[str, Any]) -> None:
+    now = datetime.now(UTC)
+    connection = turn.connection
+    changes: dict[str, Any] = {
+        "bookmark": turn.run.next_bookmark or connection.bookmark,
+        "last_synced_at": now,
+        "next_due_at": next_due(now),
+        "clock_skew_ms": int(turn.client.clock_skew / timedelta(milliseconds=1)),
+    }
+    if any(fields[name] for name in ("created", "updated", "linked", "gone")):
+        changes["last_change_at"] = now
+    if GONE in turn.steps or connection.bookmark is None:
+        changes["gone_checked_at"] = now
+    if turn.fresh_tables is not None:
+        changes |= {"tables": turn.fresh_tables, "tables_read_at": now}
+    Connection.objects.filter(account_id=connection.account_id, pk=connection.pk).update(**changes)
+
+
+def next_due(now: datetime) -> datetime:
+    """The next moment of SYNC_SCHEDULE."""
+    due: datetime = croniter(settings.SYNC_SCHEDULE, now).get_next(datetime)
+    return due
+
+
+def fail_or_wait(turn: "Turn", error: LeadloomError) -> None:
+    """A failure with a name: reconnect, wait and go on, or end with the cursor kept."""
+    run = turn.run
+    log.warning(
+        "sync.failed",
+        run=run.pk,
+        connection=run.connection_id,
+        account=run.account_id,
+        code=error.code,
+        detail=error.detail,
+    )
+    with account_scope(run.account_id):
+        try:
+            hold(run.pk, run.account_id, turn.token)
+        except SyncStopped:
+            return
+        retries = run.retries + 1
+        if isinstance(error, TryLater):
+            _wait(turn, error, retries)
+        elif isinstance(error, Unreadable) and retries < GIVE_UP_AFTER:
+            _wait(turn, TryLater(str(error), after=RETRY_FIRST, code=error.code, detail=error.detail), retries)
+        else:
+            _fail(turn, error)
+            run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk)
+
+
+def fail_as_bug(turn: "Turn", error: Exception) -> None:
+    """Our fault, and it says so. Nothing that was saved is lost."""
+    run = turn.run
+    log.error(
+        "sync.bug",
+        run=run.pk,
+        connection=run.connection_id,
+        account=run.account_id,
+        error=type(error).__name__,
+        exc_info=error,
+    )
+    with account_scope(run.account_id):
+        try:
+            hold(run.pk, run.account_id, turn.token)
+        except SyncStopped:
+            return
+        ours = BadRequest(
+            "Something went wrong on our side. What was imported is kept; we try again at the next refresh.",
+            detail=type(error).__name__,
+        )
+        _fail(turn, ours)
+
+
+def put_back(turn: "Turn") -> bool:
+    """Back into the queue with the cursor as saved. False when the run is no longer ours to put back."""
+    run = turn.run
+    with account_scope(run.account_id):
+        requests, waited_s = turn.spent()
+        return bool(
+            Run.objects.filter(
+                account_id=run.account_id, pk=run.pk, lease_token=turn.token, state=RunState.RUNNING
+            ).update(
+                state=RunState.QUEUED,
+                lease_token=None,
+                lease_until=None,
+                requests=F("requests") + requests,
+                waited_s=F("waited_s") + waited_s,
+            )
+        )
+
+
+def _wait(turn: "Turn", error: TryLater, retries: int) -> None:
+    """The run waits for the CRM and goes on by itself; the card says until when."""
+    run, connection = turn.run, turn.connection
+    pause = error.after
+    if error.code not in ("rate_limited", "quota"):
+        backoff = min(RETRY_FIRST * 2 ** min(retries - 1, 10), RETRY_LONGEST) * (1 + random.random() / 5)  # noqa: S311
+        pause = max(pause, backoff)
+    requests, waited_s = turn.spent()
+    Run.objects.filter(account_id=run.account_id, pk=run.pk).update(
+        state=RunState.WAITING,
+        resume_at=datetime.now(UTC) + pause,
+        retries=retries,
+        lease_token=None,
+        lease_until=None,
+        error_code=error.code,
+        error=str(error),
+        error_detail=error.detail,
+        requests=F("requests") + requests,
+        waited_s=F("waited_s") + waited_s,
+    )
+    if error.code in ("rate_limited", "quota"):
+        state = State.WAITING_QUOTA
+    elif retries >= STUCK_AFTER:
+        state = State.STUCK
+    else:
+        state = State.IMPORTING if connection.bookmark is None else State.CATCHING_UP
+    if run.strategy != Strategy.PREVIEW:
+        _set_state(connection, state, code=error.code, reason=str(error))
+    _tell(run, _row(run), turn.reasons, ended=False)
+
+
+def _fail(turn: "Turn", error: LeadloomError) -> None:
+    run, connection = turn.run, turn.connection
+    fields = _end(turn, RunState.FAILED, error)
+    if isinstance(error, NeedsReconnect | NotAllowed):
+        _set_state(connection, State.NEEDS_RECONNECT, code=error.code, reason=str(error))
+    elif run.strategy != Strategy.PREVIEW:
+        _set_state(connection, State.STUCK, code=error.code, reason=str(error))
+    Connection.objects.filter(account_id=run.account_id, pk=connection.pk).update(
+        next_due_at=next_due(datetime.now(UTC))
+    )
+    _tell(run, fields, turn.reasons)
+
+
+def _end(turn: "Turn", state: RunState, error: LeadloomError | None = None) -> dict[str, Any]:
+    run = turn.run
+    requests, waited_s = turn.spent()
+    Run.objects.filter(account_id=run.account_id, pk=run.pk).update(
+        state=state,
+        finished_at=datetime.now(UTC),
+        lease_token=None,
+        lease_until=None,
+        resume_at=None,
+        error_code=error.code if error else "",
+        error=str(error) if error else "",
+        error_detail=error.detail if error else "",
+        requests=F("requests") + requests,
+        waited_s=F("waited_s") + waited_s,
+    )
+    return _row(run)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    run.refresh_from_db()
+    elapsed = (run.finished_at or datetime.now(UTC)) - (run.started_at or run.created_at)
+    first = run.first_lead_at - run.created_at if run.first_lead_at else None
+    return {
+        "state": run.state,
+        **run.counters,
+        "total": run.total,
+        "elapsed_s": elapsed.total_seconds(),
+        "first_lead_s": first.total_seconds() if first else None,
+    }
+
+
+def _tell(run: Run, fields: dict[str, Any], reasons: Counter[str], *, ended: bool = True) -> None:
+    announce_run(run, fields, ended=ended, sentence=sentence(run, reasons) if ended else "")
+
+
+def _set_state(connection: Connection, state: State, *, code: str = "", reason: str = "") -> None:
+    Connection.objects.filter(account_id=connection.account_id, pk=connection.pk).exclude(state__in=QUIET).update(
+        state=state, reason_code=code, reason=reason
+    )

@@ -1,0 +1,153 @@
+"""One pass through a CRM's contacts: ask, read, map, save, until the vendor says it is complete.
+
+Knows no vendor, no database and no clock of its own: the provider says what to ask and what a reply means, the source
+sends, the sink saves rows and cursor together. While one page is being saved the next are being fetched, by a thread
+that touches no database. A crash anywhere repeats a page and skips none.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Protocol
+
+from leadloom.contact import JSON, Contact
+from leadloom.errors import RecordRejected, Unreadable
+from leadloom.leads.staging import Rejected
+from leadloom.providers.base import (
+    CrmAccount,
+    Cursor,
+    Feed,
+    Gone,
+    Merge,
+    Page,
+    Provider,
+    Record,
+    Reply,
+    Request,
+    TableFeed,
+)
+from leadloom.sync.ahead import read_ahead
+
+PAGES_AHEAD = 12  # fetched and mapped but not saved yet: bounds memory whatever the CRM's size
+CONTACTS_A_SAVE = 2000  # pages that wait are saved together up to this many contacts: fewer, larger transactions
+
+type Tables = dict[str, dict[str, JSON]]
+
+
+class Source(Protocol):
+    """Sends requests to the CRM, patiently: waits, retries, and raises a LeadloomError when it cannot."""
+
+    def send(self, request: Request) -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """One page, read and mapped, ready to be saved with the place to go on."""
+
+    contacts: Sequence[Contact | Rejected]
+    gone: Sequence[Gone]
+    merged: Sequence[Merge]
+    next: Cursor | None
+    bookmark: str | None
+    total: int | None
+
+
+class Sink(Protocol):
+    """Saves pages: rows, counters and cursor in one transaction. Raises SyncStopped when the run is no longer ours."""
+
+    def save(self, pages: Sequence[Mapped]) -> None: ...
+
+
+@dataclass(slots=True)
+class Mapper:
+    """Turns records into contacts, with the names the CRM keeps in other tables."""
+
+    provider: Provider
+    account: CrmAccount
+    region: str
+    tables: Tables
+
+    def map(self, records: Sequence[Record], source: Source) -> list[Contact | Rejected]:
+        for table in self.provider.missing(records, self.tables):
+            read_table(table, source, self.tables)
+        return [self._map_one(record) for record in records]
+
+    def _map_one(self, record: Record) -> Contact | Rejected:
+        try:
+            return self.provider.contact(record, tables=self.tables, account=self.account, region=self.region)
+        except RecordRejected as rejected:
+            return Rejected(_id_of(record), rejected.reason, rejected.value)
+
+
+def _id_of(record: Record) -> str:
+    """The record's id, or a name made of its content: two records without an id are still two."""
+    found = record.get("id") if isinstance(record, dict) else None
+    if isinstance(found, str | int) and found:
+        return str(found)
+    return f"without-id-{blake2b(repr(record).encode(), digest_size=8).hexdigest()}"
+
+
+def run_pass(
+    feed: Feed, cursor: Cursor, *, source: Source, mapper: Mapper, sink: Sink, get_tables: Callable[[], None]
+) -> None:
+    """Read one feed from ``cursor`` to its end and save it all. ``get_tables`` is called beside the first request.
+
+    Pages that were fetched before a failure are saved before it is raised.
+    """
+
+    def fetch() -> Iterator[Mapped]:
+        with ThreadPoolExecutor(1, "tables") as beside:
+            tables_ready = beside.submit(get_tables)
+            for page in read_pages(feed, cursor, source):
+                tables_ready.result()
+                yield Mapped(
+                    contacts=mapper.map(page.records, source),
+                    gone=page.gone,
+                    merged=page.merged,
+                    next=page.next,
+                    bookmark=page.bookmark,
+                    total=page.total,
+                )
+
+    for pages in read_ahead(fetch, most=PAGES_AHEAD, size=lambda page: len(page.contacts), enough=CONTACTS_A_SAVE):
+        sink.save(pages)
+
+
+def read_pages(feed: Feed, cursor: Cursor | None, source: Source) -> Iterator[Page]:
+    """The pages of a feed, in order. Raises Unreadable rather than walk in a circle."""
+    used: set[int] = set()
+    while cursor is not None:
+        fingerprint = hash(json.dumps(cursor, sort_keys=True))
+        if fingerprint in used:
+            raise Unreadable("The CRM sends the same page again and again.", detail="cursor repeated in one pass")
+        used.add(fingerprint)
+        page = feed.read(cursor, source.send(feed.request(cursor)))
+        yield page
+        cursor = page.next
+
+
+def read_table(table: TableFeed, source: Source, tables: Tables) -> None:
+    """Read a lookup table, or a part of one, into ``tables``."""
+    rows = tables.setdefault(table.name, {})
+    cursor: Cursor | None = table.first()
+    while cursor is not None:
+        page = table.read(cursor, source.send(table.request(cursor)))
+        rows.update(page.rows)
+        cursor = page.next
+
+
+def read_tables(provider: Provider, source: Source, tables: Tables) -> None:
+    """Read the provider's small tables side by side, so that names cost one round trip."""
+    feeds = provider.tables()
+    with ThreadPoolExecutor(max(1, len(feeds)), "tables") as pool:
+        for done in [pool.submit(read_table, feed, source, tables) for feed in feeds]:
+            done.result()
+
+
+def first_cursor(feed: Feed, *, bookmark: str | None, now: datetime) -> Cursor:
+    """Where a pass starts; a cursor is plain JSON, so it is what a restart will find."""
+    cursor: Cursor = json.loads(json.dumps(feed.first(bookmark=bookmark, now=now)))
+    return cursor

@@ -1,0 +1,100 @@
+"""Who works on a run. A worker holds a lease, renews it while it lives, and checks it in every transaction.
+
+A killed worker's lease runs out and another takes over; a worker that was only asleep finds its token gone at the
+next page and writes nothing. The token is the fence, the time only decides when others may come.
+"""
+
+import threading
+import uuid
+from types import TracebackType
+from typing import Self
+
+import structlog
+from django.db import Error, connection
+
+from leadloom.accounts.scope import account_scope
+from leadloom.connections.models import LEASE
+from leadloom.errors import SyncStopped
+
+log = structlog.get_logger()
+
+RENEW_S = LEASE.total_seconds() / 3
+
+
+def claim(run_id: int, account_id: int) -> uuid.UUID | None:
+    """Take the run if it is due and nobody holds it. Answers the lease's token, or None."""
+    token = uuid.uuid4()
+    with account_scope(account_id), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE sync_runs
+            SET state = 'running', lease_token = %(token)s, lease_until = clock_timestamp() + %(lease)s,
+                started_at = coalesce(started_at, clock_timestamp()), resume_at = NULL
+            WHERE account_id = %(account)s AND id = %(run)s
+              AND (state = 'queued'
+                   OR (state = 'waiting' AND coalesce(resume_at, '-infinity') <= clock_timestamp())
+                   OR (state = 'running' AND coalesce(lease_until, '-infinity') <= clock_timestamp()))
+            """,
+            {"token": token, "lease": LEASE, "account": account_id, "run": run_id},
+        )
+        return token if cursor.rowcount else None
+
+
+def hold(run_id: int, account_id: int, token: uuid.UUID) -> None:
+    """Lock the run row for this transaction. Raises SyncStopped unless the run is still ours."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT 1 FROM sync_runs
+            WHERE account_id = %s AND id = %s AND lease_token = %s AND state = 'running' FOR UPDATE
+            """,
+            [account_id, run_id, token],
+        )
+        if cursor.fetchone() is None:
+            raise SyncStopped("The run was stopped or taken over by another worker.")
+
+
+class LeaseKeeper:
+    """Renews a lease from a thread of its own while the block runs; ``is_lost`` turns true when it cannot."""
+
+    def __init__(self, run_id: int, account_id: int, token: uuid.UUID) -> None:
+        self._run_id, self._account_id, self._token = run_id, account_id, token
+        self._done = threading.Event()
+        self._lost = threading.Event()
+        self._thread = threading.Thread(target=self._renew_until_done, name=f"lease-{run_id}", daemon=True)
+
+    @property
+    def is_lost(self) -> bool:
+        return self._lost.is_set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _renew_until_done(self) -> None:
+        while not self._done.wait(RENEW_S):
+            try:
+                if not self._renew():
+                    self._lost.set()
+                    return
+            except Error as error:  # the database is away for a moment: the fence still protects the data
+                log.warning("sync.lease_not_renewed", run=self._run_id, error=type(error).__name__)
+            finally:
+                connection.close()
+
+    def _renew(self) -> bool:
+        with account_scope(self._account_id), connection.cursor() as cursor:
+            cursor.execute(
+                """
+                UPDATE sync_runs SET lease_until = clock_timestamp() + %s
+                WHERE account_id = %s AND id = %s AND lease_token = %s AND state = 'running'
+                """,
+                [LEASE, self._account_id, self._run_id, self._token],
+            )
+            return bool(cursor.rowcount)

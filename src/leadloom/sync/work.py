@@ -1,0 +1,78 @@
+"""Doing a run: take the lease, walk the feeds from where the cursor stands, and give the run its ending.
+
+Safe to call for a run that is done, taken, paused or unknown: it then does nothing. Safe to kill anywhere: the next
+worker goes on at the last saved page.
+"""
+
+import time
+from datetime import timedelta
+
+import structlog
+
+from leadloom.accounts.scope import account_scope
+from leadloom.connections.models import Run, Strategy
+from leadloom.errors import LeadloomError, SyncStopped
+from leadloom.sync import endings
+from leadloom.sync.doorbell import RESUMED, ring
+from leadloom.sync.engine import run_pass
+from leadloom.sync.lease import LeaseKeeper, claim
+from leadloom.sync.overwrite import archive_those_who_left
+from leadloom.sync.plan import feed_of
+from leadloom.sync.preview import preview
+from leadloom.sync.turn import MakeWay, Turn, take_turn
+
+log = structlog.get_logger()
+
+
+def work_on(run_id: int, account_id: int, *, budget: timedelta | None = None) -> Run:
+    """Work on a run until it ends, waits or must make way. Answers the run as it then stands.
+
+    ``budget`` bounds the time spent, for callers that are web requests. Raises nothing that concerns the CRM: that
+    becomes the run's ending. A bug of ours ends the run as failed and is raised. Raises Run.DoesNotExist.
+    """
+    token = claim(run_id, account_id)
+    if token is not None:
+        with LeaseKeeper(run_id, account_id, token) as keeper:
+            deadline = None if budget is None else time.monotonic() + budget.total_seconds()
+            turn = take_turn(run_id, account_id, token, is_lost=lambda: keeper.is_lost, deadline=deadline)
+            _give_ending(turn)
+    with account_scope(account_id):
+        return Run.objects.get(account_id=account_id, pk=run_id)
+
+
+def _give_ending(turn: Turn) -> None:
+    try:
+        with turn.client:
+            walk(turn)
+    except MakeWay:
+        if endings.put_back(turn):
+            ring(turn.run, priority=RESUMED)
+    except SyncStopped:
+        if endings.put_back(turn):  # a deploy: free at once for the next worker. Else the run is no longer ours
+            ring(turn.run)
+    except LeadloomError as error:
+        endings.fail_or_wait(turn, error)
+    except Exception as error:
+        endings.fail_as_bug(turn, error)
+        raise
+    else:
+        endings.complete(turn)
+
+
+def walk(turn: Turn) -> None:
+    """Read every feed of the run's plan, from where the run stands to the end."""
+    if turn.run.strategy == Strategy.PREVIEW:
+        preview(turn)
+        return
+    while (place := turn.place()) is not None:
+        step, cursor = place
+        run_pass(
+            feed_of(turn.provider, step),
+            cursor,
+            source=turn.source,
+            mapper=turn.mapper,
+            sink=turn.sink(step),
+            get_tables=turn.refresh_tables,
+        )
+    if turn.run.strategy == Strategy.OVERWRITE:
+        archive_those_who_left(turn)
