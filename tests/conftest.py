@@ -20,8 +20,8 @@ from leadloom.site.embedded import Embedded, postgres
 _running = ExitStack()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Start and migrate before Django reads its settings."""
+def _start() -> None:
+    """Start and migrate before Django reads its settings, and before the folders' own conftests import models."""
     if "DATABASE_URL" in os.environ:  # a subprocess of a test, or somebody's own server
         return
     folder = Path(_running.enter_context(tempfile.TemporaryDirectory(prefix="leadloom-tests-", dir="/tmp")))
@@ -56,6 +56,9 @@ def _relax(server: Embedded) -> None:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             connection.execute(f"ALTER SYSTEM SET {setting} = off")
         connection.execute("SELECT pg_reload_conf()")
+
+
+_start()
 
 
 @pytest.fixture(scope="session")

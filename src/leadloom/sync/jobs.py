@@ -1,15 +1,17 @@
-"""The jobs of the sync. Wiring only: ids in, one function called. Each is safe to run twice and safe to kill."""
+"""The jobs of the sync. Wiring only: ids in, one function called. Each is safe to run twice and safe to kill.
+
+The work is imported when a job runs: web processes name these jobs and need nothing of what they do.
+"""
 
 from django.conf import settings
 from procrastinate.contrib.django import app
 
-from leadloom.connections.models import Run, Trigger
-from leadloom.sync.due import ring_waiting_runs, start_due_runs
-from leadloom.sync.work import work_on
-
 
 @app.task(name="sync.run", queue="sync")
 def sync_run(run_id: int, account_id: int) -> None:
+    from leadloom.connections.models import Run
+    from leadloom.sync.work import work_on
+
     try:
         work_on(run_id, account_id)
     except Run.DoesNotExist:
@@ -19,10 +21,14 @@ def sync_run(run_id: int, account_id: int) -> None:
 @app.periodic(cron=settings.SYNC_SCHEDULE)
 @app.task(name="sync.hourly", queue="schedule", queueing_lock="sync.hourly")
 def sync_hourly(timestamp: int) -> None:  # noqa: ARG001 - Procrastinate tells when it was due
-    start_due_runs(Trigger.CRON)
+    from leadloom.sync.due import start_due_runs
+
+    start_due_runs()
 
 
 @app.periodic(cron="* * * * *")
 @app.task(name="sync.tick", queue="schedule", queueing_lock="sync.tick")
 def sync_tick(timestamp: int) -> None:  # noqa: ARG001
+    from leadloom.sync.due import ring_waiting_runs
+
     ring_waiting_runs()
