@@ -137,7 +137,7 @@ class TestMatching:
     def test_a_lead_made_by_hand_is_linked_by_phone_and_keeps_what_was_typed(
         self, sync: Sync, hubspot: Connection
     ) -> None:
-        make_lead(hubspot.account, name="Ana (met at fair)", phone="+14155550101", email="")
+        make_lead(hubspot.account, name="Ana (met at fair)", phone="+14155550101", email="", company="")
         written = sync(contact(emails=("ana@example.com",), company="Acme", owner="Olga"))
         lead = only_lead()
         assert written.outcomes == {"linked": 1}

@@ -166,7 +166,8 @@ def _write(target: Target, contacts: Sequence[Contact | Rejected]) -> Written:
     written = Written()
     if not target.is_overwrite:
         [(unchanged, repeats)] = _run("02_drop_unchanged", values)
-        written.outcomes["unchanged"] += unchanged
+        if unchanged:
+            written.outcomes["unchanged"] = unchanged
         if unchanged + repeats == len(contacts):
             return written
     _run("03_recognise", values)

@@ -6,7 +6,7 @@ WITH first_joiner AS (
     WHERE i.lead_id IS NOT NULL AND i.outcome IS NULL
     ORDER BY i.lead_id, (i.phone IS NULL), i.ordinal
 ), joined AS (
-    SELECT l.id AS lead_id, l.crm_id = '' AS becomes_primary,
+    SELECT l.crm_id = '' AS becomes_primary,
            l.name AS old_name, l.phone AS old_phone, l.email AS old_email, l.company AS old_company,
            l.opted_out AS old_opted_out, l.created_run_id IS NULL AS is_by_hand, i.*
     FROM first_joiner i

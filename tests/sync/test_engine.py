@@ -1,0 +1,196 @@
+"""The engine's loop, with a small made-up CRM: pure, no database and no network."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from leadloom.contact import Contact
+from leadloom.errors import NeedsReconnect, RecordRejected, Unreadable
+from leadloom.leads.staging import Rejected
+from leadloom.providers.base import CrmAccount, Cursor, Page, Provider, Record, Reply, Request
+from leadloom.sync.engine import Mapped, Mapper, read_pages, run_pass
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@dataclass
+class Numbers:
+    """A feed over the contacts 0 … count-1, some a page."""
+
+    count: int
+    page_size: int = 10
+
+    def first(self, *, bookmark: str | None, now: datetime) -> Cursor:
+        return {"from": 0}
+
+    def request(self, cursor: Cursor) -> Request:
+        return Request("GET", "/numbers", {"from": str(cursor["from"])})
+
+    def read(self, cursor: Cursor, reply: Reply) -> Page:
+        numbers = json.loads(reply.body)
+        last = cast(int, cursor["from"]) + self.page_size
+        return Page(
+            records=[{"id": str(number)} for number in numbers],
+            next={"from": last} if last < self.count else None,
+            bookmark=None if last < self.count else "done",
+            total=self.count,
+        )
+
+
+@dataclass
+class Crm:
+    feed: Numbers
+    asked: list[str] = field(default_factory=list)
+    before_send: Callable[[int], None] = lambda start: None
+
+    def send(self, request: Request) -> Reply:
+        start = int(request.query["from"])
+        self.before_send(start)
+        self.asked.append(request.query["from"])
+        return Reply(200, {}, json.dumps(list(range(self.feed.count))[start : start + self.feed.page_size]).encode())
+
+
+@dataclass
+class Kept:
+    saves: list[Sequence[Mapped]] = field(default_factory=list)
+    on_save: Callable[[], None] = lambda: None
+
+    def save(self, pages: Sequence[Mapped]) -> None:
+        self.on_save()
+        self.saves.append(pages)
+
+    @property
+    def ids(self) -> list[str]:
+        return [contact.external_id for pages in self.saves for page in pages for contact in page.contacts]
+
+    @property
+    def cursor(self) -> Cursor | None:
+        return self.saves[-1][-1].next
+
+
+def to_contact(record: Record, **_: Any) -> Contact:
+    if record["id"] == "13":
+        raise RecordRejected("Unlucky.", reason="unreadable_record", value="13")
+    return Contact(external_id=record["id"])
+
+
+def mapper() -> Mapper:
+    provider = SimpleNamespace(contact=to_contact, missing=lambda records, tables: ())
+    return Mapper(cast(Provider, provider), CrmAccount(external_id="1"), "US", {})
+
+
+def walk(feed: Numbers, crm: Crm, kept: Kept, cursor: Cursor | None = None) -> None:
+    run_pass(
+        feed, cursor or feed.first(bookmark=None, now=NOW), source=crm, mapper=mapper(), sink=kept, get_tables=list
+    )
+
+
+def test_every_contact_of_every_page_is_saved_in_order() -> None:
+    feed, kept = Numbers(95), Kept()
+    walk(feed, Crm(feed), kept)
+    assert kept.ids == [str(number) for number in range(95)]
+
+
+def test_the_last_save_carries_the_bookmark_and_no_place_to_go_on() -> None:
+    feed, kept = Numbers(25), Kept()
+    walk(feed, Crm(feed), kept)
+    last = kept.saves[-1][-1]
+    assert (last.next, last.bookmark) == (None, "done")
+
+
+def test_an_empty_crm_is_one_save_of_nothing() -> None:
+    feed, kept = Numbers(0), Kept()
+    walk(feed, Crm(feed), kept)
+    assert (kept.ids, len(kept.saves)) == ([], 1)
+
+
+def test_a_record_that_cannot_be_mapped_is_set_aside_and_the_page_goes_on() -> None:
+    feed, kept = Numbers(20), Kept()
+    walk(feed, Crm(feed), kept)
+    contacts = [contact for pages in kept.saves for page in pages for contact in page.contacts]
+    assert contacts[13] == Rejected("13", "unreadable_record", "13")
+    assert len(contacts) == 20
+
+
+def test_pages_fetched_before_a_failure_are_saved_and_the_rest_is_read_after_a_restart() -> None:
+    feed, kept = Numbers(60), Kept()
+
+    def fail_at_40(start: int) -> None:
+        if start == 40:
+            raise NeedsReconnect("Sign in again.")
+
+    with pytest.raises(NeedsReconnect):
+        walk(feed, Crm(feed, before_send=fail_at_40), kept)
+    assert kept.ids == [str(number) for number in range(40)]
+    walk(feed, Crm(feed), kept, kept.cursor)
+    assert kept.ids == [str(number) for number in range(60)]
+
+
+def test_a_failure_to_save_stops_the_reading() -> None:
+    feed = Numbers(100_000)
+    crm = Crm(feed)
+
+    def refuse() -> None:
+        raise RuntimeError("the database is away")
+
+    with pytest.raises(RuntimeError, match="away"):
+        walk(feed, crm, Kept(on_save=refuse))
+    assert len(crm.asked) < 100
+    assert not [thread for thread in threading.enumerate() if thread.name == "read-ahead"]
+
+
+def test_while_a_page_is_saved_the_next_ones_are_fetched_and_then_saved_together() -> None:
+    feed = Numbers(100)
+    fetched_more = threading.Event()
+    crm = Crm(feed, before_send=lambda start: fetched_more.set() if start >= 50 else None)
+    kept = Kept(on_save=lambda: fetched_more.wait(5) and None)
+    walk(feed, crm, kept)
+    assert fetched_more.is_set()
+    assert len(kept.saves) < 10, "pages that waited are saved in one transaction"
+
+
+def test_memory_does_not_grow_with_the_crm_because_only_so_many_pages_wait() -> None:
+    feed = Numbers(10_000)
+    crm = Crm(feed)
+    ahead: list[int] = []
+    kept = Kept()
+    kept.on_save = lambda: ahead.append(len(crm.asked) - len(kept.ids) // feed.page_size)
+    walk(feed, crm, kept)
+    assert max(ahead) <= 12 + 2000 // feed.page_size + 2
+
+
+def test_a_cursor_that_comes_back_in_the_same_pass_is_refused() -> None:
+    class Circle(Numbers):
+        def read(self, cursor: Cursor, reply: Reply) -> Page:
+            return Page(next={"from": (cast(int, cursor["from"]) + 10) % 30})
+
+    feed = Circle(30)
+    with pytest.raises(Unreadable, match="again and again"):
+        list(read_pages(feed, feed.first(bookmark=None, now=NOW), Crm(feed)))
+
+
+def test_names_kept_in_other_tables_are_there_before_the_first_contact_is_mapped() -> None:
+    feed, kept = Numbers(5), Kept()
+    tables: dict[str, dict[str, Any]] = {}
+    seen: list[Mapping[str, Any]] = []
+
+    def contact(record: Record, *, tables: Mapping[str, Any], **_: Any) -> Contact:
+        seen.append(dict(tables))
+        return Contact(external_id=record["id"])
+
+    provider = cast(Provider, SimpleNamespace(contact=contact, missing=lambda records, tables: ()))
+    run_pass(
+        feed,
+        {"from": 0},
+        source=Crm(feed),
+        mapper=Mapper(provider, CrmAccount(external_id="1"), "US", tables),
+        sink=kept,
+        get_tables=lambda: tables.update(owners={"7": "Olga"}),
+    )
+    assert seen[0] == {"owners": {"7": "Olga"}}
