@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import redirect, render
 from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
+from django.utils.cache import patch_cache_control
 
 from leadloom.accounts.models import Account, Member, User
 from leadloom.accounts.scope import account_scope, user_scope
@@ -47,6 +48,8 @@ def account_view[**P](view: AccountView[P]) -> View[P]:
             response = view(asked, *args, **kwargs)
             if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
                 response.render()  # lazily it would render after the scope has closed, and see nothing
+            if not response.has_header("Cache-Control"):
+                patch_cache_control(response, private=True)
             return response
 
     return scoped
@@ -73,9 +76,7 @@ def find_member(request: HttpRequest) -> Member | None:
     if not request.user.is_authenticated:
         return None
     with user_scope(request.user.pk):
-        mine = list(
-            Member.objects.select_related("account", "user").filter(user_id=request.user.pk).order_by("id")
-        )
+        mine = list(Member.objects.select_related("account", "user").filter(user_id=request.user.pk).order_by("id"))
     chosen = request.session.get(CHOSEN_ACCOUNT)
     return next((member for member in mine if member.account_id == chosen), mine[0] if mine else None)
 

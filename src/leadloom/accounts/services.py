@@ -42,9 +42,7 @@ def create_user(*, email: str, password: str, name: str = "") -> User:
 
 def audit(account: Account, user: AbstractBaseUser | None, action: str, target: str = "") -> None:
     """Note who did what. ``target`` is a kind and an id such as ``member 7``: no name, address or secret."""
-    AuditEntry.objects.create(
-        account=account, user_id=user.pk if user else None, action=action, target=target[:100]
-    )
+    AuditEntry.objects.create(account=account, user_id=user.pk if user else None, action=action, target=target[:100])
 
 
 def _next_account_id() -> int:
