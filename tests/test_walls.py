@@ -1,13 +1,98 @@
 """The second wall between accounts, checked from the catalogue so that a new table is covered when it is born."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import psycopg
 import pytest
 from django.db import connection
+from django.db.utils import IntegrityError, ProgrammingError
+from django.utils import timezone
+from tests.factories import make_connection, make_lead, make_member, make_run
+
+from leadloom.accounts.models import ApiToken, AuditEntry, Invitation, Member
+from leadloom.accounts.scope import account_scope, system_scope
+from leadloom.accounts.services import audit
+from leadloom.accounts.tokens import issue_token
+from leadloom.connections.models import Connection, Run
+from leadloom.leads.models import (
+    Direction,
+    Lead,
+    LeadChange,
+    Message,
+    Outcome,
+    RunContact,
+    SourceContact,
+    Suppression,
+)
+from leadloom.texter.models import Delivery, DeliveryAttempt, Event, TexterSettings
 
 pytestmark = pytest.mark.django_db
 
-# Sign-in, sessions, pace, queue and framework tables: no account's rows, ids and keys at most.
-OUTSIDE = {"pace_buckets", "users", "users_groups", "users_user_permissions"}
+# Sign-in, sessions, pace, queue and framework tables: no account's rows, ids and keyed hashes at most.
+OUTSIDE = {"users", "users_groups", "users_user_permissions", "sign_in_attempts", "pace_buckets"}
 FRAMEWORK = ("django_", "auth_", "procrastinate_")
+
+
+@dataclass
+class Seeded:
+    """One account with one row of everything."""
+
+    member: Member
+    connection: Connection
+    run: Run
+    lead: Lead
+
+
+# Beside what Seeded itself makes. A new account table needs a line here.
+SEEDS: dict[str, Callable[[Seeded], object]] = {
+    "api_tokens": lambda of: issue_token(account=of.member.account, member=of.member, name="Zapier"),
+    "audit_log": lambda of: audit(of.member.account, of.member.user, "test.seeded"),
+    "invitations": lambda of: Invitation.objects.create(
+        account=of.member.account,
+        email="dora@example.com",
+        token_hash=f"{of.member.pk:064}",
+        expires_at=timezone.now() + timedelta(days=1),
+    ),
+    "lead_changes": lambda of: LeadChange.objects.create(
+        account=of.member.account, lead=of.lead, run=of.run, before={}, after={"name": "Ann"}
+    ),
+    "messages": lambda of: Message.objects.create(
+        account=of.member.account, lead=of.lead, direction=Direction.IN, body="Hello"
+    ),
+    "run_contacts": lambda of: RunContact.objects.create(account=of.member.account, run=of.run, external_id="1"),
+    "source_contacts": lambda of: SourceContact.objects.create(
+        account=of.member.account,
+        connection=of.connection,
+        external_id="1",
+        lead=of.lead,
+        outcome=Outcome.CREATED,
+    ),
+    "suppressions": lambda of: Suppression.objects.create(
+        account=of.member.account, phone="+14155550199", reason="member"
+    ),
+    "texter_attempts": lambda of: DeliveryAttempt.objects.create(
+        account=of.member.account, delivery=_delivery(of, "a"), ms=12
+    ),
+    "texter_deliveries": lambda of: _delivery(of, "d"),
+    "texter_settings": lambda of: TexterSettings.objects.create(account=of.member.account),
+}
+
+
+def _delivery(of: Seeded, name: str) -> Delivery:
+    return Delivery.objects.create(account=of.member.account, event=Event.TEST, webhook_id=f"msg_{name}{of.member.pk}")
+
+
+def seed(email: str, account_name: str) -> Seeded:
+    """At least one row in every account table."""
+    member = make_member(email, account_name)
+    crm = make_connection(member.account)
+    of = Seeded(member, crm, make_run(crm), make_lead(member.account))
+    with account_scope(member.account_id):
+        for write in SEEDS.values():
+            write(of)
+    return of
 
 
 def account_tables() -> list[tuple[str, bool, bool]]:
@@ -19,6 +104,14 @@ def account_tables() -> list[tuple[str, bool, bool]]:
             """
         )
         return [row for row in cursor.fetchall() if row[0] not in OUTSIDE and not row[0].startswith(FRAMEWORK)]
+
+
+def rows(table: str, *, of_account: int | None = None) -> int:
+    column = "id" if table == "accounts" else "account_id"
+    condition = "" if of_account is None else f"WHERE {column} = {of_account}"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table} {condition}")
+        return int(cursor.fetchone()[0])
 
 
 def test_the_application_is_neither_superuser_nor_owner_of_any_table() -> None:
@@ -35,8 +128,72 @@ def test_every_account_table_forces_row_level_security() -> None:
     assert [name for name, enabled, forced in tables if not (enabled and forced)] == []
 
 
+def test_every_account_table_is_seeded_below() -> None:
+    made_by_seeded = {"accounts", "members", "crm_connections", "sync_runs", "leads"}
+    assert {name for name, _, _ in account_tables()} == made_by_seeded | set(SEEDS)
+
+
 def test_a_stranger_without_a_scope_sees_nothing() -> None:
-    for name, _, _ in account_tables():
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT count(*) FROM {name}")
-            assert cursor.fetchone() == (0,), name
+    seed("alice@example.com", "Acme")
+    seed("charlie@example.com", "Charlie's")
+    assert {name: rows(name) for name, _, _ in account_tables() if rows(name)} == {}
+
+
+def test_charlies_scope_sees_his_own_rows_and_none_of_alices() -> None:
+    alice = seed("alice@example.com", "Acme").member
+    charlie = seed("charlie@example.com", "Charlie's").member
+    with account_scope(charlie.account_id):
+        for name, _, _ in account_tables():
+            assert rows(name, of_account=charlie.account_id) >= 1, name
+            assert rows(name, of_account=alice.account_id) == 0, name
+            assert rows(name) == rows(name, of_account=charlie.account_id), name
+
+
+def test_charlie_can_neither_change_nor_take_alices_rows() -> None:
+    alice = seed("alice@example.com", "Acme")
+    charlie = seed("charlie@example.com", "Charlie's")
+    with account_scope(charlie.member.account_id):
+        assert Lead.objects.filter(pk=alice.lead.pk).update(name="Mine") == 0
+        assert ApiToken.objects.filter(account=alice.member.account).update(name="Mine") == 0
+        assert Message.objects.filter(account=alice.member.account).delete()[0] == 0
+    with account_scope(alice.member.account_id):
+        assert Lead.objects.get(pk=alice.lead.pk).name == alice.lead.name
+
+
+def test_charlie_cannot_write_rows_into_alices_account() -> None:
+    alice = seed("alice@example.com", "Acme").member
+    charlie = seed("charlie@example.com", "Charlie's").member
+    with pytest.raises(ProgrammingError, match="row-level security"), account_scope(charlie.account_id):
+        Lead.objects.create(account=alice.account, name="Planted", phone="+14155550111")
+
+
+def test_a_row_cannot_point_into_another_account() -> None:
+    """Foreign keys ignore row-level security, so those of the hot tables carry the account in the key."""
+    alice = seed("alice@example.com", "Acme")
+    charlie = seed("charlie@example.com", "Charlie's").member
+    with pytest.raises(IntegrityError, match="same_account"), account_scope(charlie.account_id):
+        Message.objects.create(account=charlie.account, lead_id=alice.lead.pk, direction=Direction.IN, body="Hi")
+
+
+def test_the_scheduler_reads_what_is_due_and_nobodys_leads() -> None:
+    seed("alice@example.com", "Acme")
+    with system_scope():
+        seen = {name for name, _, _ in account_tables() if rows(name)}
+        assert Connection.objects.update(reason="Written by the scheduler") == 0
+    assert not seen & {"leads", "source_contacts", "messages", "members", "api_tokens", "invitations", "audit_log"}
+    assert {"accounts", "crm_connections", "sync_runs"} <= seen
+
+
+def test_even_the_owner_of_the_tables_sees_nothing_without_a_scope(owner_url: str, committed: None) -> None:
+    seed("alice@example.com", "Acme")
+    with psycopg.connect(owner_url) as owner:
+        assert owner.execute("SELECT count(*) FROM leads").fetchone() == (0,)
+        assert owner.execute("SELECT count(*) FROM members").fetchone() == (0,)
+
+
+def test_the_audit_log_can_only_grow() -> None:
+    alice = seed("alice@example.com", "Acme").member
+    with pytest.raises(ProgrammingError, match="permission denied"), account_scope(alice.account_id):
+        AuditEntry.objects.filter(account=alice.account).delete()
+    with pytest.raises(ProgrammingError, match="permission denied"), account_scope(alice.account_id):
+        AuditEntry.objects.filter(account=alice.account).update(action="nothing.happened")

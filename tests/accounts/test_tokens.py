@@ -1,11 +1,11 @@
 """API tokens: shown once, stored as a hash, ended at once."""
 
 import pytest
+from tests.factories import make_member
 
 from leadloom.accounts.models import ApiToken
 from leadloom.accounts.scope import account_scope
 from leadloom.accounts.tokens import find_token, hash_secret, issue_token, note_use, revoke_token
-from tests.factories import make_member
 
 pytestmark = pytest.mark.django_db
 
