@@ -141,9 +141,7 @@ def test_an_unknown_name_is_said_to_be_unknown() -> None:
 
 def test_one_inner_address_among_public_ones_spoils_them_all() -> None:
     with pytest.raises(BadAddress, match="private network"):
-        check_address(
-            "https://hooks.example.com/", resolve=Names(["1.1.1.1", "10.0.0.1"]), allow_private=False
-        )
+        check_address("https://hooks.example.com/", resolve=Names(["1.1.1.1", "10.0.0.1"]), allow_private=False)
 
 
 def test_the_check_is_made_again_at_each_sending() -> None:
@@ -282,9 +280,7 @@ def test_tls_asks_for_the_name_and_believes_only_that_name(tmp_path: Path) -> No
     server.sni_callback = lambda _socket, name, _context: asked.append(name)
     with receiver(tls=server) as texting:
         names = Names(["127.0.0.1"])
-        reply = send(
-            f"https://hooks.example.com:{texting.port}/", resolve=names, allow_private=True, tls=client
-        )
+        reply = send(f"https://hooks.example.com:{texting.port}/", resolve=names, allow_private=True, tls=client)
         assert reply.status == 200
         assert asked == ["hooks.example.com"]
         with pytest.raises(NotDelivered, match="certificate"):
@@ -309,9 +305,7 @@ def certificates(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContex
     )
     (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(folder / "cert.pem", folder / "key.pem")

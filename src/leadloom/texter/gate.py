@@ -1,4 +1,4 @@
-"""Who may be handed over, and who is held back and why: one definition, asked at collecting, at sending and on the page.
+"""Who may be handed over, and who is held back and why: one definition, for collecting, sending and the page.
 
 The order of the reasons is the order in which people would name them: an opt-out is said before a missing phone, and
 the first import last, so that its count is exactly how many a release would hand over.

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from leadloom.accounts.models import Account, Member
 from leadloom.leads.models import Lead
+from leadloom.texter.gate import REASONS
 
 
 class OffCode(models.TextChoices):
@@ -97,6 +98,11 @@ class Delivery(models.Model):
                 name="texter_deliveries_latest",
             ),
         ]
+
+    @property
+    def held_because(self) -> str:
+        """The sentence for the reason it is held."""
+        return REASONS[self.reason].sentence if self.reason in REASONS else ""
 
 
 class DeliveryAttempt(models.Model):

@@ -1,0 +1,106 @@
+"""What the page shows. Reads only; called inside the account's scope."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from leadloom.texter.gate import LEADS, LISTED, REASON, REASONS, Reason
+from leadloom.texter.models import Delivery, DeliveryState
+
+PAGE = 25
+
+# Handed over is handed over: an opt-out after that is not somebody "held back".
+_WAITING_LEADS = f"""
+    FROM {LEADS}
+    WHERE l.account_id = %(account)s AND l.archived_at IS NULL
+        AND NOT EXISTS (
+            SELECT FROM texter_deliveries d
+            WHERE d.account_id = l.account_id AND d.lead_id = l.id AND d.state IN ('sent', 'failed')
+        )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLead:
+    id: int
+    name: str
+    phone: str
+    email: str
+    reason: Reason
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HeldImport:
+    """A connection whose first import nobody has released yet, and how many leads a release would hand over."""
+
+    connection_id: int
+    provider: str
+    name: str
+    leads: int
+
+
+def counts(account_id: int) -> dict[str, int]:
+    """How many leads are held back for each reason; the empty reason counts those that may go."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {REASON}, count(*) {_WAITING_LEADS} GROUP BY 1", {"account": account_id})
+        found = dict(cursor.fetchall())
+    return {code: int(found.get(code, 0)) for code in ("", *LISTED, "before")}
+
+
+def held_leads(account_id: int, *, reason: str = "", before: int | None = None) -> list[HeldLead]:
+    """Newest first, one page and one more if there is another page."""
+    wanted = [reason] if reason in LISTED else list(LISTED)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT * FROM (
+                SELECT l.id, l.name, coalesce(l.phone, '') AS phone, l.email, {REASON} AS reason, l.created_at
+                {_WAITING_LEADS} AND (%(before)s::bigint IS NULL OR l.id < %(before)s)
+            ) held
+            WHERE reason = ANY(%(reasons)s) ORDER BY id DESC LIMIT {PAGE + 1}
+            """,  # noqa: S608 - no outside text
+            {"account": account_id, "before": before, "reasons": wanted},
+        )
+        return [
+            HeldLead(pk, name, phone, email, REASONS[code], created_at)
+            for pk, name, phone, email, code, created_at in cursor.fetchall()
+        ]
+
+
+def held_imports(account_id: int) -> list[HeldImport]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT connection_id, provider, name, count(*) FROM (
+                SELECT c.id AS connection_id, c.provider, c.external_account_name AS name, {REASON} AS reason
+                {_WAITING_LEADS}
+            ) held
+            WHERE reason = 'first_import' GROUP BY 1, 2, 3 ORDER BY 1
+            """,  # noqa: S608 - no outside text
+            {"account": account_id},
+        )
+        return [HeldImport(*row) for row in cursor.fetchall()]
+
+
+def waiting(account_id: int) -> tuple[int, list[Delivery]]:
+    """How many are in the outbox, and the next few."""
+    queued = Delivery.objects.filter(account_id=account_id, state=DeliveryState.QUEUED)
+    return queued.count(), list(queued.select_related("lead").order_by("next_attempt_at", "id")[:10])
+
+
+def log(account_id: int, *, before: int | None = None) -> list[Delivery]:
+    """What ended, latest first; one page and one more if there is another page. ``before`` is the last one shown."""
+    ended = Delivery.objects.filter(account_id=account_id).exclude(state=DeliveryState.QUEUED)
+    if before is not None:
+        ended = _after(ended, before)
+    return list(ended.select_related("lead").order_by("-ended_at", "-id")[: PAGE + 1])
+
+
+def _after(ended: QuerySet[Delivery], before: int) -> QuerySet[Delivery]:
+    last = ended.filter(pk=before).values_list("ended_at", flat=True).first()
+    if last is None:
+        return ended
+    return ended.filter(Q(ended_at__lt=last) | Q(ended_at=last, pk__lt=before))
