@@ -88,7 +88,7 @@ def test_who_opts_out_after_being_queued_is_never_sent(texting: Texting, asked: 
         with account_scope(texting.account.pk):
             delivery.lead.opted_out = True
             delivery.lead.save()
-    assert texting.deliver(delivery) is None
+    assert texting.deliver(delivery) is Verdict.HELD
     assert texting.service.received == []
     held = texting.again(delivery)
     assert (held.state, held.reason) == (HELD, "opted_out")
@@ -100,7 +100,7 @@ def test_who_opts_out_between_two_attempts_is_not_sent_again(texting: Texting) -
     texting.deliver(delivery)
     suppress(texting, delivery.lead.phone)
     texting.clock.pass_by(timedelta(hours=1))
-    assert texting.deliver(delivery) is None
+    assert texting.deliver(delivery) is Verdict.HELD
     assert texting.again(delivery).state == HELD
     assert len(texting.service.received) == 1
 
@@ -110,7 +110,7 @@ def test_an_archived_lead_is_not_sent(texting: Texting) -> None:
     with account_scope(texting.account.pk):
         delivery.lead.archived_at = timezone.now()
         delivery.lead.save()
-    assert texting.deliver(delivery) is None
+    assert texting.deliver(delivery) is Verdict.HELD
     assert texting.again(delivery).reason == "archived"
 
 
@@ -308,6 +308,14 @@ def test_a_dead_service_is_left_alone_for_a_while(texting: Texting) -> None:
     for delivery in deliveries:
         texting.deliver(delivery)
     assert texting.settings().failures == 0
+
+
+def test_many_who_opted_out_do_not_stand_in_the_way_of_the_next(texting: Texting) -> None:
+    queued = [texting.queue() for _ in range(20)]
+    for delivery in queued[:19]:
+        suppress(texting, delivery.lead.phone)
+    deliver_due(texting.account.pk, budget=timedelta(minutes=1), clock=texting.clock)
+    assert texting.states() == [HELD] * 19 + [SENT]
 
 
 def test_refusals_of_one_lead_do_not_hold_up_the_next(texting: Texting) -> None:

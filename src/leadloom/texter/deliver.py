@@ -47,10 +47,10 @@ class Claim:
 
 
 def deliver(*, account_id: int, delivery_id: int, clock: Clock = timezone.now) -> Verdict | None:
-    """Try once, if it is due and may be sent. None when nothing was sent."""
+    """Try once, if it is due and may be sent. None when it is not its turn."""
     claim = _claim(account_id, delivery_id, clock())
-    if claim is None:
-        return None
+    if not isinstance(claim, Claim):
+        return claim
     result = _send(claim, clock())
     _write_down(claim, result, clock())
     log.info(
@@ -67,31 +67,31 @@ def deliver(*, account_id: int, delivery_id: int, clock: Clock = timezone.now) -
 def deliver_due(account_id: int, *, budget: timedelta, clock: Clock = timezone.now) -> bool:
     """Deliver what is due, one after the other, until nothing is or the time is up. True when there may be more."""
     until = clock() + budget
-    passed_over: set[int] = set()
+    turned_away = 0
     while clock() < until:
-        delivery_id = _next_due(account_id, passed_over, clock())
+        delivery_id = _next_due(account_id, clock())
         if delivery_id is None:
             return False
         if deliver(account_id=account_id, delivery_id=delivery_id, clock=clock) is None:
-            passed_over.add(delivery_id)
-            if len(passed_over) > LANES:
-                return False  # others are at it, or the receiver is being left alone
+            turned_away += 1
+            if turned_away > LANES:
+                return False  # others are at it, and there is no room beside them
     return True
 
 
-def _next_due(account_id: int, passed_over: set[int], now: datetime) -> int | None:
+def _next_due(account_id: int, now: datetime) -> int | None:
     with account_scope(account_id):
         settings = TexterSettings.objects.filter(account_id=account_id).first()
         if settings is None:
             return None
         due = Delivery.objects.filter(account_id=account_id, state=DeliveryState.QUEUED, next_attempt_at__lte=now)
-        due = due.filter(Q(lease_until=None) | Q(lease_until__lte=now)).exclude(pk__in=passed_over)
+        due = due.filter(Q(lease_until=None) | Q(lease_until__lte=now))
         if not settings.is_on or (settings.probe_at and settings.probe_at > now):
             due = due.filter(event=Event.TEST)
         return due.order_by("next_attempt_at", "id").values_list("id", flat=True).first()
 
 
-def _claim(account_id: int, delivery_id: int, now: datetime) -> Claim | None:
+def _claim(account_id: int, delivery_id: int, now: datetime) -> Claim | Verdict | None:
     """Take the delivery for us alone and read what to send, in one short transaction."""
     with account_scope(account_id):
         settings = TexterSettings.objects.select_for_update().filter(account_id=account_id).first()
@@ -107,7 +107,7 @@ def _claim(account_id: int, delivery_id: int, now: datetime) -> Claim | None:
             reason = reason_for(lead.pk) if lead else "archived"
             if lead is None or reason:
                 _hold(delivery, reason, now)
-                return None
+                return Verdict.HELD
         delivery.attempts += 1
         delivery.lease_token = uuid.uuid4()
         delivery.lease_until = now + LEASE

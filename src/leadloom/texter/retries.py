@@ -25,6 +25,7 @@ class Verdict(Enum):
     REFUSED = auto()  # this event; others may pass
     UNREACHED = auto()  # nobody can be served there at the moment
     GONE = auto()  # send nothing there any more
+    HELD = auto()  # nothing was sent: the lead may not be texted any more
 
 
 @dataclass(frozen=True, slots=True)
