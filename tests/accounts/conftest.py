@@ -3,14 +3,14 @@
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 from tests.factories import make_member
 
 from leadloom.accounts.models import Member
 
 
 @pytest.fixture(autouse=True)
-def quick_passwords(settings: SettingsWrapper) -> None:
+def quick_passwords(settings: Settings) -> None:
     """Hashing is slow on purpose; here it would only be slow."""
     name = f"{MD5PasswordHasher.__module__}.{MD5PasswordHasher.__name__}"
     settings.PASSWORD_HASHERS = [name]
