@@ -1,0 +1,28 @@
+"""Putting a simulated CRM together and serving it until it is told to stop."""
+
+from leadloom.sandbox.hubspot.portal import HubSpot
+from leadloom.sandbox.server import Shell, listen, make_server
+
+CRMS = {"hubspot": HubSpot}
+
+
+def make_app(crm: str, *, contacts: int, latency_ms: float, limits: str, seed: int, now_ms: int | None) -> Shell:
+    if crm not in CRMS:
+        raise ValueError(f"There is no simulated {crm}. There is: {', '.join(CRMS)}.")
+    dialect = CRMS[crm](contacts=contacts, seed=seed, limits=limits, now_ms=now_ms)
+    return Shell(dialect, latency_ms=latency_ms, seed=seed)
+
+
+def serve(
+    crm: str = "hubspot",
+    *,
+    port: int = 8040,
+    contacts: int = 500,
+    latency_ms: float = 0,
+    limits: str = "real",
+    seed: int = 1,
+    now_ms: int | None = None,
+) -> None:
+    """Serves on 127.0.0.1 until interrupted."""
+    app = make_app(crm, contacts=contacts, latency_ms=latency_ms, limits=limits, seed=seed, now_ms=now_ms)
+    make_server(app).run([listen(port)])
