@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-import psycopg
 import pytest
 from django.db import connection
 from django.db.utils import IntegrityError, ProgrammingError
@@ -182,13 +181,6 @@ def test_the_scheduler_reads_what_is_due_and_nobodys_leads() -> None:
         assert Connection.objects.update(reason="Written by the scheduler") == 0
     assert not seen & {"leads", "source_contacts", "messages", "members", "api_tokens", "invitations", "audit_log"}
     assert {"accounts", "crm_connections", "sync_runs"} <= seen
-
-
-def test_even_the_owner_of_the_tables_sees_nothing_without_a_scope(owner_url: str, committed: None) -> None:
-    seed("alice@example.com", "Acme")
-    with psycopg.connect(owner_url) as owner:
-        assert owner.execute("SELECT count(*) FROM leads").fetchone() == (0,)
-        assert owner.execute("SELECT count(*) FROM members").fetchone() == (0,)
 
 
 def test_the_audit_log_can_only_grow() -> None:

@@ -1,10 +1,8 @@
 """The door to account data: what is open inside a scope, and that nothing stays open after it."""
 
-from threading import Thread
-
 import pytest
 from django.db import connection, transaction
-from tests.factories import make_lead, make_member
+from tests.factories import make_lead
 
 from leadloom.accounts.models import Account, Invitation, Member
 from leadloom.accounts.scope import ScopeError, account_scope, key_scope, system_scope, user_scope
@@ -67,43 +65,6 @@ def test_an_exception_in_a_nested_scope_that_is_caught_leaves_the_outer_one_open
         with pytest.raises(RuntimeError), account_scope(alice.account_id):
             raise RuntimeError
         assert list(Lead.objects.all()) == [lead]
-
-
-@pytest.mark.parametrize("fails", [False, True], ids=["committed", "rolled back"])
-def test_the_scope_ends_with_its_transaction_on_a_connection_that_is_used_again(fails: bool, committed: None) -> None:
-    alice = make_member()
-    make_lead(alice.account)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        before = cursor.fetchone()
-    try:
-        with account_scope(alice.account_id):
-            if fails:
-                raise RuntimeError
-    except RuntimeError:
-        pass
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        assert cursor.fetchone() == before  # the same server process, as the next request might get it
-    assert setting("leadloom.account_id") is None
-    assert not Lead.objects.exists()
-
-
-def test_a_scope_belongs_to_its_thread(committed: None) -> None:
-    alice = make_member()
-    make_lead(alice.account)
-    seen: list[int] = []
-
-    def look() -> None:
-        seen.append(Lead.objects.count())
-        connection.close()
-
-    with account_scope(alice.account_id):
-        stranger = Thread(target=look)
-        stranger.start()
-        stranger.join()
-        assert Lead.objects.count() == 1
-    assert seen == [0]
 
 
 def test_rows_read_lazily_after_the_scope_are_gone_not_leaked(alice: Member) -> None:
