@@ -269,9 +269,7 @@ class TestOverwrite:
         assert sync(contact(company="Acme"), is_overwrite=True).outcomes == {"updated": 1}
         assert only_lead().company == "Acme"
 
-    def test_it_archives_leads_that_left_and_keeps_those_made_by_hand(
-        self, sync: Sync, hubspot: Connection
-    ) -> None:
+    def test_it_archives_leads_that_left_and_keeps_those_made_by_hand(self, sync: Sync, hubspot: Connection) -> None:
         sync(contact("1", "+14155550101"), contact("2", "+14155550102"))
         by_hand = make_lead(hubspot.account, name="By hand", phone="+14155550103")
         run = make_run(hubspot, state="done", strategy="overwrite")

@@ -34,7 +34,7 @@ class State(models.TextChoices):
 
 
 class Connection(models.Model):
-    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
     provider = models.CharField(max_length=40, help_text="The provider's slug.")
     method = models.CharField(max_length=10, choices=Method)
     nango_connection_id = models.CharField(max_length=255, blank=True)
@@ -110,7 +110,7 @@ LEASE = timedelta(seconds=15)
 
 
 class Run(models.Model):
-    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE)
     trigger = models.CharField(max_length=10, choices=Trigger)
     strategy = models.CharField(max_length=10, choices=Strategy, default=Strategy.APPEND)
@@ -118,7 +118,9 @@ class Run(models.Model):
     state = models.CharField(max_length=10, choices=RunState, default=RunState.QUEUED)
 
     is_first = models.BooleanField(default=False, help_text="Reads everything: no pass has completed before it.")
-    feed = models.CharField(max_length=20, blank=True, help_text="Which way through the contacts: everything, changes, gone.")
+    feed = models.CharField(
+        max_length=20, blank=True, help_text="Which way through the contacts: everything, changes, gone."
+    )
     cursor = models.JSONField(null=True, help_text="Where to go on; saved with the rows before it.")
     next_bookmark = models.TextField(null=True, help_text="The connection's bookmark once the run has completed.")
 

@@ -2,7 +2,8 @@
 
 Rules that must hold live here as constraints; the set-based SQL that writes these tables is in ``sql/``.
 Foreign keys of the hot tables are composite, ``(account_id, lead_id)``, so that no row can point into another
-account; Django cannot declare those, so a migration does (``db_constraint=False`` marks them here).
+account; Django cannot declare those, so a migration does (``db_constraint=False`` marks them here). No index is on
+``account_id`` alone: it would be no use to any query, and to the planner a tempting wrong turn.
 """
 
 from django.db import models
@@ -21,7 +22,7 @@ class LeadType(models.TextChoices):
 class Lead(models.Model):
     """One person. ``phone`` is E.164 and unique among an account's live leads; null means they cannot be texted."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
     name = models.CharField(max_length=300, blank=True)
     phone = models.CharField(max_length=20, null=True)
     email = models.CharField(max_length=320, blank=True, help_text="Lower-cased.")
@@ -31,7 +32,9 @@ class Lead(models.Model):
     opted_out = models.BooleanField(default=False, help_text="Sticky: no sync clears it.")
     pinned = models.JSONField(default=list, help_text="Fields edited by hand here; no sync overwrites them.")
 
-    crm_source = models.CharField(max_length=40, blank=True, help_text="The provider whose fields flow; empty: by hand.")
+    crm_source = models.CharField(
+        max_length=40, blank=True, help_text="The provider whose fields flow; empty: by hand."
+    )
     crm_connection = models.ForeignKey(
         Connection, on_delete=models.DO_NOTHING, null=True, db_constraint=False, db_index=False
     )
@@ -66,8 +69,9 @@ class Lead(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["account", "-activity_at", "-id"], condition=Q(archived_at=None), name="leads_recent"),
             models.Index(
-                fields=["account", "-activity_at", "-id"], condition=Q(archived_at=None), name="leads_recent"
+                fields=["account", "phone"], condition=Q(archived_at__isnull=False), name="leads_archived_phone"
             ),
             models.Index(
                 fields=["account", "email"], condition=Q(archived_at=None) & ~Q(email=""), name="leads_by_email"
@@ -89,7 +93,7 @@ class SourceContact(models.Model):
     """Our record of one contact of one connection: what it said, what became of it and why."""
 
     pk = models.CompositePrimaryKey("account", "connection", "external_id")
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_constraint=False)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_constraint=False, db_index=False)
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_index=False, db_constraint=False)
     external_id = models.CharField(max_length=200)
     lead = models.ForeignKey(Lead, on_delete=models.SET_NULL, null=True, db_index=False, db_constraint=False)
@@ -132,7 +136,7 @@ class LeadChange(models.Model):
     A lead's creation is not written here: ``created_run_id`` or ``created_by`` on the lead tells it.
     """
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, db_index=False, db_constraint=False)
     run = models.ForeignKey(Run, on_delete=models.DO_NOTHING, null=True, db_index=False, db_constraint=False)
     member = models.ForeignKey(Member, on_delete=models.SET_NULL, null=True, db_index=False)
@@ -154,7 +158,7 @@ class Direction(models.TextChoices):
 
 
 class Message(models.Model):
-    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, db_index=False, db_constraint=False)
     direction = models.CharField(max_length=3, choices=Direction)
     body = models.TextField()
@@ -168,7 +172,7 @@ class Message(models.Model):
 class Suppression(models.Model):
     """An opt-out by phone number. It outlives the lead: deletion, merge, reconnect and re-import all meet it again."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
     phone = models.CharField(max_length=20)
     reason = models.CharField(max_length=40, help_text="crm_flag, stop_message or member.")
     source = models.CharField(max_length=100, blank=True)

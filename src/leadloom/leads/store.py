@@ -123,6 +123,18 @@ def archive_left(target: Target) -> int:
     return int(marked)
 
 
+def keep_statistics_fresh(created: int) -> bool:
+    """Let the planner know when this run has made most of the table: its picture of a new table is of an empty one,
+    and autovacuum corrects that only after a minute. Call outside the page's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = 'leads'::regclass")
+        [(known,)] = cursor.fetchall()
+        if created < 200 or created < known * 4:
+            return False
+        cursor.execute("SELECT leadloom_analyze_leads()")
+    return True
+
+
 def _newest_of_each(contacts: Iterable[Contact | Rejected]) -> list[Contact | Rejected]:
     """One of each id: the one modified last, or met last when the CRM does not say."""
     newest: dict[str, Contact | Rejected] = {}

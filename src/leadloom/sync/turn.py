@@ -13,7 +13,7 @@ from leadloom.accounts.models import Account
 from leadloom.accounts.scope import account_scope
 from leadloom.connections.models import Connection, Run, RunState, Strategy
 from leadloom.connections.vault import access_token
-from leadloom.leads.store import Target
+from leadloom.leads.store import Target, keep_statistics_fresh
 from leadloom.providers.base import CrmAccount, Cursor, Provider
 from leadloom.providers.catalogue import provider as provider_of
 from leadloom.sync import endings, plan
@@ -92,7 +92,7 @@ class Turn:
             after=self.after,
             spent=self.spent,
             reasons=self.reasons,
-            after_save=self.make_way_if_others_wait,
+            after_save=self.between_pages,
         )
 
     def refresh_tables(self) -> None:
@@ -110,7 +110,9 @@ class Turn:
         self._told = total
         return new
 
-    def make_way_if_others_wait(self) -> None:
+    def between_pages(self) -> None:
+        """What is due when a page is committed and no transaction is open. Raises MakeWay."""
+        keep_statistics_fresh(self.run.created)
         now = time.monotonic()
         if self.deadline is not None and now >= self.deadline:
             raise MakeWay

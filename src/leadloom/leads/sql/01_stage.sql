@@ -1,7 +1,7 @@
 -- The page as the CRM told it, one row a contact. Filled by COPY; emptied by the commit.
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     ordinal int NOT NULL,               -- the vendor's order: the first of two alike goes first
-    external_id text NOT NULL,
+    external_id text PRIMARY KEY,
     content_hash bytea,                 -- null: the record could not be mapped
     name text NOT NULL,
     phone text,                         -- E.164

@@ -1,8 +1,16 @@
 -- Contacts we know by their CRM id keep the lead they have. One already counted in this run is not counted again.
 UPDATE incoming i
 SET is_known = true,
-    lead_id = s.lead_id,
-    match_rule = CASE WHEN s.lead_id IS NULL THEN '' ELSE 'crm_id' END,
-    is_counted = s.last_run_id IS DISTINCT FROM %(run)s
-FROM source_contacts s
-WHERE s.account_id = %(account)s AND s.connection_id = %(connection)s AND s.external_id = i.external_id
+    lead_id = known.lead_id,
+    match_rule = CASE WHEN known.lead_id IS NULL THEN '' ELSE 'crm_id' END,
+    is_counted = known.last_run_id IS DISTINCT FROM %(run)s
+FROM (
+    SELECT n.external_id, s.lead_id, s.last_run_id
+    FROM incoming n
+    CROSS JOIN LATERAL (
+        SELECT s.lead_id, s.last_run_id FROM source_contacts s
+        WHERE s.account_id = %(account)s AND s.connection_id = %(connection)s AND s.external_id = n.external_id
+        LIMIT 1
+    ) s
+) known
+WHERE i.external_id = known.external_id

@@ -1,16 +1,16 @@
 -- Contacts we know, where they are their lead's primary contact: their fields flow.
 -- Blank values of the CRM clear crm_* fields and, unless %(is_overwrite)s, never erase name, phone, e-mail, company.
 -- Fields pinned by hand stay. A number that belongs to another live lead is not taken from it.
-WITH claims AS (
-    SELECT external_id,
-           first_value(lead_id) OVER (PARTITION BY phone ORDER BY ordinal) <> lead_id AS is_second
-    FROM incoming
-    WHERE phone IS NOT NULL AND lead_id IS NOT NULL AND outcome IS NULL AND is_known
+WITH known AS (
+    SELECT i.*, i.phone IS NOT NULL AND first_value(lead_id) OVER (PARTITION BY phone ORDER BY ordinal) <> lead_id
+                AS is_second  -- another lead of this page claims the number first
+    FROM incoming i
+    WHERE outcome IS NULL AND is_known AND lead_id IS NOT NULL
 ), flowing AS (
     SELECT l.id AS lead_id, i.external_id,
            l.name AS old_name, l.phone AS old_phone, l.email AS old_email, l.company AS old_company,
            CASE WHEN l.pinned ? 'name' OR (i.name = '' AND NOT %(is_overwrite)s) THEN l.name ELSE i.name END AS new_name,
-           CASE WHEN l.pinned ? 'phone' OR i.phone IS NULL OR taken.id IS NOT NULL OR claims.is_second THEN l.phone
+           CASE WHEN l.pinned ? 'phone' OR i.phone IS NULL OR taken.id IS NOT NULL OR i.is_second THEN l.phone
                 ELSE i.phone END AS new_phone,
            CASE WHEN l.pinned ? 'email' OR (i.email = '' AND NOT %(is_overwrite)s) THEN l.email ELSE i.email END AS new_email,
            CASE WHEN l.pinned ? 'company' OR (i.company = '' AND NOT %(is_overwrite)s) THEN l.company
@@ -23,14 +23,15 @@ WITH claims AS (
            l.opted_out OR i.opted_out OR EXISTS (
                SELECT FROM suppressions x WHERE x.account_id = %(account)s AND x.phone = i.phone
            ) AS new_opted_out,
-           (taken.id IS NOT NULL OR coalesce(claims.is_second, false)) AND NOT l.pinned ? 'phone' AS phone_was_taken
-    FROM incoming i
-    JOIN leads l ON l.account_id = %(account)s AND l.id = i.lead_id
-    LEFT JOIN leads taken ON taken.account_id = %(account)s AND taken.phone = i.phone
-                         AND taken.archived_at IS NULL AND taken.id <> l.id
-    LEFT JOIN claims ON claims.external_id = i.external_id
-    WHERE i.outcome IS NULL AND i.is_known
-      AND l.crm_connection_id = %(connection)s AND l.crm_id = i.external_id
+           (taken.id IS NOT NULL OR i.is_second) AND NOT l.pinned ? 'phone' AS phone_was_taken
+    FROM known i
+    CROSS JOIN LATERAL (SELECT * FROM leads l WHERE l.account_id = %(account)s AND l.id = i.lead_id LIMIT 1) l
+    LEFT JOIN LATERAL (
+        SELECT o.id FROM leads o
+        WHERE o.account_id = %(account)s AND o.phone = i.phone AND o.archived_at IS NULL AND o.id <> l.id
+        LIMIT 1
+    ) taken ON true
+    WHERE l.crm_connection_id = %(connection)s AND l.crm_id = i.external_id
 ), written AS (
     UPDATE leads l
     SET name = f.new_name, phone = f.new_phone, email = f.new_email, company = f.new_company,
@@ -44,22 +45,19 @@ WITH claims AS (
           IS DISTINCT FROM
           (f.new_name, f.new_phone, f.new_email, f.new_company, f.crm_url, f.crm_owner, f.crm_owner_email,
            f.crm_status, f.crm_stage, f.crm_description, f.crm_last_activity_at, f.new_opted_out)
-    RETURNING l.id
-), described AS (
-    SELECT f.lead_id,
+    RETURNING f.external_id, f.lead_id,
            jsonb_build_object('name', old_name, 'phone', old_phone, 'email', old_email, 'company', old_company,
                'crm_url', old_url, 'crm_owner', old_owner, 'crm_owner_email', old_owner_email,
                'crm_status', old_status, 'crm_stage', old_stage, 'crm_description', old_description,
                'crm_last_activity_at', old_activity, 'opted_out', old_opted_out) AS before,
            jsonb_build_object('name', new_name, 'phone', new_phone, 'email', new_email, 'company', new_company,
-               'crm_url', crm_url, 'crm_owner', crm_owner, 'crm_owner_email', crm_owner_email,
-               'crm_status', crm_status, 'crm_stage', crm_stage, 'crm_description', crm_description,
-               'crm_last_activity_at', crm_last_activity_at, 'opted_out', new_opted_out) AS after
-    FROM flowing f JOIN written w ON w.id = f.lead_id
+               'crm_url', f.crm_url, 'crm_owner', f.crm_owner, 'crm_owner_email', f.crm_owner_email,
+               'crm_status', f.crm_status, 'crm_stage', f.crm_stage, 'crm_description', f.crm_description,
+               'crm_last_activity_at', f.crm_last_activity_at, 'opted_out', new_opted_out) AS after
 ), noted AS (
     INSERT INTO lead_changes (account_id, lead_id, run_id, before, after)
     SELECT %(account)s, d.lead_id, %(run)s, diff.before, diff.after
-    FROM described d
+    FROM written d
     CROSS JOIN LATERAL (
         SELECT jsonb_object_agg(b.key, b.value) AS before, jsonb_object_agg(b.key, d.after -> b.key) AS after
         FROM jsonb_each(d.before) b WHERE b.value IS DISTINCT FROM d.after -> b.key
@@ -67,9 +65,9 @@ WITH claims AS (
     RETURNING 1
 )
 UPDATE incoming i
-SET outcome = CASE WHEN w.id IS NULL THEN 'unchanged' ELSE 'updated' END,
+SET outcome = CASE WHEN f.external_id IN (SELECT external_id FROM written) THEN 'updated' ELSE 'unchanged' END,
     needs_review = f.phone_was_taken,
     reason = CASE WHEN f.phone_was_taken THEN 'phone_taken' ELSE '' END,
     reason_value = CASE WHEN f.phone_was_taken THEN i.phone ELSE '' END
-FROM flowing f LEFT JOIN written w ON w.id = f.lead_id
+FROM flowing f
 WHERE i.external_id = f.external_id

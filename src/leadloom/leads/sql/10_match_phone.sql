@@ -8,10 +8,14 @@ SET lead_id = m.lead_id, match_rule = 'phone',
 FROM (
     SELECT n.external_id, l.id AS lead_id,
            n.email <> '' AND l.email <> n.email AND EXISTS (
-               SELECT FROM leads o WHERE o.account_id = %(account)s AND o.email = n.email
+               SELECT FROM leads o WHERE o.account_id = %(account)s AND o.email = n.email AND o.email <> ''
                AND o.archived_at IS NULL AND o.id <> l.id) AS disagrees
     FROM incoming n
-    JOIN leads l ON l.account_id = %(account)s AND l.phone = n.phone AND l.archived_at IS NULL
+    CROSS JOIN LATERAL (
+        SELECT l.id, l.email FROM leads l
+        WHERE l.account_id = %(account)s AND l.phone = n.phone AND l.archived_at IS NULL
+        LIMIT 1
+    ) l
     WHERE n.lead_id IS NULL AND n.outcome IS NULL AND n.phone IS NOT NULL
 ) m
 WHERE i.external_id = m.external_id

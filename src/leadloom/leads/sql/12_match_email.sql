@@ -1,12 +1,17 @@
 -- Contacts still without a lead: the one live lead with their e-mail whose number does not contradict theirs.
 -- Several such leads: nobody guesses, the contact waits for a person.
 WITH candidates AS (
-    SELECT i.external_id, min(l.id) AS lead_id, count(*) AS leads
+    SELECT i.external_id, l.lead_id, l.leads
     FROM incoming i
-    JOIN leads l ON l.account_id = %(account)s AND l.email = i.email AND l.archived_at IS NULL
-                AND (l.phone IS NULL OR i.phone IS NULL)
-    WHERE i.lead_id IS NULL AND i.outcome IS NULL AND i.email <> ''
-    GROUP BY i.external_id
+    CROSS JOIN LATERAL (
+        SELECT min(found.id) AS lead_id, count(*) AS leads FROM (
+            SELECT l.id FROM leads l
+            WHERE l.account_id = %(account)s AND l.email = i.email AND l.email <> '' AND l.archived_at IS NULL
+              AND (l.phone IS NULL OR i.phone IS NULL)
+            LIMIT 2
+        ) found
+    ) l
+    WHERE i.lead_id IS NULL AND i.outcome IS NULL AND i.email <> '' AND l.leads > 0
 )
 UPDATE incoming i
 SET lead_id = CASE WHEN c.leads = 1 THEN c.lead_id END,

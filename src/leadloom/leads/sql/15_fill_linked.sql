@@ -10,7 +10,7 @@ WITH first_joiner AS (
            l.name AS old_name, l.phone AS old_phone, l.email AS old_email, l.company AS old_company,
            l.opted_out AS old_opted_out, l.created_run_id IS NULL AS is_by_hand, i.*
     FROM first_joiner i
-    JOIN leads l ON l.account_id = %(account)s AND l.id = i.lead_id
+    CROSS JOIN LATERAL (SELECT * FROM leads l WHERE l.account_id = %(account)s AND l.id = i.lead_id LIMIT 1) l
 ), written AS (
     UPDATE leads l
     SET name = coalesce(nullif(l.name, ''), j.name),
@@ -44,19 +44,16 @@ WITH first_joiner AS (
         last_crm_sync_at = now()
     FROM joined j
     WHERE l.account_id = %(account)s AND l.id = j.lead_id
-    RETURNING l.id, l.name, l.phone, l.email, l.company, l.opted_out, l.crm_source, l.crm_id
-), described AS (
-    SELECT j.lead_id,
+    RETURNING l.id AS lead_id,
            jsonb_build_object('name', j.old_name, 'phone', j.old_phone, 'email', j.old_email,
                'company', j.old_company, 'opted_out', j.old_opted_out,
-               'crm_id', CASE WHEN j.becomes_primary THEN '' ELSE w.crm_id END) AS before,
-           jsonb_build_object('name', w.name, 'phone', w.phone, 'email', w.email,
-               'company', w.company, 'opted_out', w.opted_out, 'crm_id', w.crm_id) AS after
-    FROM joined j JOIN written w ON w.id = j.lead_id
+               'crm_id', CASE WHEN j.becomes_primary THEN '' ELSE l.crm_id END) AS before,
+           jsonb_build_object('name', l.name, 'phone', l.phone, 'email', l.email,
+               'company', l.company, 'opted_out', l.opted_out, 'crm_id', l.crm_id) AS after
 ), noted AS (
     INSERT INTO lead_changes (account_id, lead_id, run_id, before, after)
     SELECT %(account)s, d.lead_id, %(run)s, diff.before, diff.after
-    FROM described d
+    FROM written d
     CROSS JOIN LATERAL (
         SELECT jsonb_object_agg(b.key, b.value) AS before, jsonb_object_agg(b.key, d.after -> b.key) AS after
         FROM jsonb_each(d.before) b WHERE b.value IS DISTINCT FROM d.after -> b.key
@@ -67,7 +64,6 @@ WITH first_joiner AS (
 UPDATE incoming i
 SET outcome = 'linked',
     reason = CASE WHEN i.reason <> '' THEN i.reason
-                  WHEN j.becomes_primary AND j.external_id = i.external_id THEN ''
+                  WHEN i.external_id IN (SELECT external_id FROM joined WHERE becomes_primary) THEN ''
                   ELSE 'shares_a_lead' END
-FROM joined j
-WHERE i.lead_id = j.lead_id AND i.outcome IS NULL
+WHERE i.lead_id IS NOT NULL AND i.outcome IS NULL
