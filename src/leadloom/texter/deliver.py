@@ -88,7 +88,7 @@ def _next_due(account_id: int, now: datetime) -> int | None:
         due = due.filter(Q(lease_until=None) | Q(lease_until__lte=now))
         if not settings.is_on or (settings.probe_at and settings.probe_at > now):
             due = due.filter(event=Event.TEST)
-        return due.order_by("next_attempt_at", "id").values_list("id", flat=True).first()
+        return due.order_by("next_attempt_at").values_list("id", flat=True).first()
 
 
 def _claim(account_id: int, delivery_id: int, now: datetime) -> Claim | Verdict | None:

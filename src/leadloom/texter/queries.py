@@ -42,12 +42,29 @@ class HeldImport:
     leads: int
 
 
-def counts(account_id: int) -> dict[str, int]:
-    """How many leads are held back for each reason; the empty reason counts those that may go."""
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many leads are held back for each reason, and the first imports among them."""
+
+    by_reason: dict[str, int]
+    imports: list[HeldImport]
+
+
+def tally(account_id: int) -> Tally:
+    """One pass over the account's leads."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {REASON}, count(*) {_WAITING_LEADS} GROUP BY 1", {"account": account_id})
-        found = dict(cursor.fetchall())
-    return {code: int(found.get(code, 0)) for code in ("", *LISTED, "before")}
+        cursor.execute(
+            f"""
+            SELECT {REASON} AS reason, c.id, c.provider, c.external_account_name, count(*)
+            {_WAITING_LEADS} GROUP BY 1, 2, 3, 4 ORDER BY 2
+            """,
+            {"account": account_id},
+        )
+        rows = cursor.fetchall()
+    by_reason = dict.fromkeys(("", *LISTED, "before", "archived"), 0)
+    for reason, *_, leads in rows:
+        by_reason[reason] += leads
+    return Tally(by_reason, [HeldImport(*rest) for reason, *rest in rows if reason == "first_import"])
 
 
 def held_leads(account_id: int, *, reason: str = "", before: int | None = None) -> list[HeldLead]:
@@ -70,25 +87,10 @@ def held_leads(account_id: int, *, reason: str = "", before: int | None = None) 
         ]
 
 
-def held_imports(account_id: int) -> list[HeldImport]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT connection_id, provider, name, count(*) FROM (
-                SELECT c.id AS connection_id, c.provider, c.external_account_name AS name, {REASON} AS reason
-                {_WAITING_LEADS}
-            ) held
-            WHERE reason = 'first_import' GROUP BY 1, 2, 3 ORDER BY 1
-            """,  # noqa: S608 - no outside text
-            {"account": account_id},
-        )
-        return [HeldImport(*row) for row in cursor.fetchall()]
-
-
 def waiting(account_id: int) -> tuple[int, list[Delivery]]:
     """How many are in the outbox, and the next few."""
     queued = Delivery.objects.filter(account_id=account_id, state=DeliveryState.QUEUED)
-    return queued.count(), list(queued.select_related("lead").order_by("next_attempt_at", "id")[:10])
+    return queued.count(), list(queued.select_related("lead").order_by("next_attempt_at")[:10])
 
 
 def log(account_id: int, *, before: int | None = None) -> list[Delivery]:

@@ -102,7 +102,8 @@ def _page(
     request: AccountRequest, *, address: str | None = None, address_error: str = "", status: int = 200
 ) -> HttpResponse:
     settings = services.settings_of(request.account.pk)
-    counts = queries.counts(request.account.pk)
+    tally = queries.tally(request.account.pk)
+    counts = tally.by_reason
     reason = request.GET.get("reason", "")
     held = queries.held_leads(request.account.pk, reason=reason, before=_number(request, "before"))
     log = queries.log(request.account.pk, before=_number(request, "log"))
@@ -121,7 +122,7 @@ def _page(
         "held": held[: queries.PAGE],
         "held_next": held[queries.PAGE - 1].id if len(held) > queries.PAGE else None,
         "is_later_page": "before" in request.GET,
-        "imports": queries.held_imports(request.account.pk),
+        "imports": tally.imports,
         "waiting": waiting,
         "waiting_count": waiting_count,
         "log": log[: queries.PAGE],
