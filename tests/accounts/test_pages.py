@@ -1,6 +1,7 @@
 """The pages about oneself and the account: API tokens, name and region, password, switching."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
@@ -8,6 +9,7 @@ from django.test import Client
 from tests.accounts.conftest import signed_in
 from tests.factories import PASSWORD, make_member
 
+from leadloom import accounts
 from leadloom.accounts.models import Account, ApiToken, Member
 from leadloom.accounts.scope import account_scope
 from leadloom.accounts.tokens import find_token
@@ -107,3 +109,17 @@ def test_a_new_password_needs_the_old_one_and_it_cannot_be_guessed(alice: Member
     assert change(client, PASSWORD) == 429
     alice.user.refresh_from_db()
     assert alice.user.check_password(PASSWORD)
+
+
+def test_pages_allow_no_foreign_or_inline_script_and_no_framing(client: Client, db: None) -> None:
+    page = client.get("/sign-in")
+    policy = dict(part.strip().split(" ", 1) for part in page["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
+    assert page["X-Content-Type-Options"] == "nosniff"
+    assert page["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("template", sorted(Path(accounts.__file__).parent.rglob("*.html")), ids=lambda path: path.name)
+def test_no_page_needs_inline_script_or_style(template: Path) -> None:
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=", template.read_text())

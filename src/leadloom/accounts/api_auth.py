@@ -63,7 +63,7 @@ def in_account[F: Callable[..., object]](operation: F) -> F:
     An answer of 400 or above undoes what the operation wrote, because by then the framework has turned exceptions
     into answers. Do not return a streaming response from such an operation: it would be read after the scope closed.
     """
-    return cast(F, decorate_view(_within_scope)(operation))
+    return decorate_view(_within_scope)(operation)
 
 
 def require_manager(request: ApiRequest) -> None:

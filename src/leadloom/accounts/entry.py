@@ -1,6 +1,6 @@
 """How people come in: signing in and out, signing up, first start, the demo, invitations. No account is open yet."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import login
@@ -104,7 +104,7 @@ def invitation(request: HttpRequest, secret: str) -> HttpResponse:
     if invited is None:
         return render(request, "accounts/invitation_gone.html", status=404)
     if request.user.is_authenticated:
-        return _join_signed_in(request, cast(User, request.user), invited)
+        return _join_signed_in(request, request.user, invited)
     if User.objects.filter(email=invited.email).exists():
         return render(request, "accounts/invitation_sign_in.html", {"invitation": invited})
     return _join_new(request, invited)

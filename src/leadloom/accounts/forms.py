@@ -96,5 +96,5 @@ class AccountForm(forms.Form):
     )
 
 
-class NewPasswordForm(PasswordChangeForm[User]):
+class NewPasswordForm(PasswordChangeForm):
     """Django's; asks for the old password first."""

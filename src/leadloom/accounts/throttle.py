@@ -18,6 +18,13 @@ from django.utils.crypto import salted_hmac
 WINDOW = timedelta(minutes=15)
 NETWORK_OF_ONE_CUSTOMER = 64  # IPv6 providers hand out at least a /64; counting single addresses would count nothing
 
+FORGET_OLD = """
+    DELETE FROM sign_in_attempts WHERE key_hash IN (
+        SELECT key_hash FROM sign_in_attempts WHERE since < now() - make_interval(secs => %s)
+        FOR UPDATE SKIP LOCKED  -- whoever holds one is counting in it, and starts it afresh
+    )
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -48,7 +55,7 @@ def password_limits(user_id: int) -> list[Limit]:
 def take_attempt(limits: list[Limit]) -> bool:
     """Count one attempt against each limit. False: one of them is used up, refuse without looking further."""
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM sign_in_attempts WHERE since < now() - %s", [WINDOW])
+        cursor.execute(FORGET_OLD, [WINDOW.total_seconds()])
         return all([_count(cursor, limit) <= limit.attempts for limit in limits])  # noqa: C419 - count in every one
 
 
@@ -90,10 +97,10 @@ def _count(cursor: CursorWrapper, limit: Limit) -> int:
         """
         INSERT INTO sign_in_attempts AS kept (key_hash, attempts, since) VALUES (%s, 1, now())
         ON CONFLICT (key_hash) DO UPDATE SET
-            attempts = CASE WHEN kept.since < now() - %s THEN 1 ELSE kept.attempts + 1 END,
-            since = CASE WHEN kept.since < now() - %s THEN now() ELSE kept.since END
+            attempts = CASE WHEN kept.since < now() - make_interval(secs => %s) THEN 1 ELSE kept.attempts + 1 END,
+            since = CASE WHEN kept.since < now() - make_interval(secs => %s) THEN now() ELSE kept.since END
         RETURNING attempts
         """,
-        [limit.key_hash, WINDOW, WINDOW],
+        [limit.key_hash, WINDOW.total_seconds(), WINDOW.total_seconds()],
     )
     return int(cursor.fetchone()[0])
