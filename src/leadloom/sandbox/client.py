@@ -20,6 +20,7 @@ import uvicorn
 
 from leadloom.sandbox.faults import Kind
 from leadloom.sandbox.hubspot.tokens import CLIENT_ID, CLIENT_SECRET, PRIVATE_TOKEN, REFRESH_TOKEN
+from leadloom.sandbox.nango import KEY, SIGNING_KEY
 from leadloom.sandbox.server import listen, make_server
 from leadloom.sandbox.serving import make_app
 
@@ -87,6 +88,8 @@ class Sandbox:
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.token = PRIVATE_TOKEN
+        self.nango_key = KEY
+        self.nango_signing_key = SIGNING_KEY
         self.client_id = CLIENT_ID
         self.client_secret = CLIENT_SECRET
         self.refresh_token = REFRESH_TOKEN
@@ -305,6 +308,60 @@ class Sandbox:
     def set_texting(self, *, secret: str | None = None, fail_next: int | None = None, status: int = 500) -> None:
         """``secret`` (``whsec_…``) turns the check of Standard Webhooks signatures on, an empty one off."""
         self._post("texting", {"secret": secret, "fail_next": fail_next, "status": status})
+
+    # Nango
+
+    @property
+    def nango_url(self) -> str:
+        return f"{self.url}/_nango"
+
+    def nango_connect(
+        self,
+        tags: Mapping[str, str],
+        *,
+        connection_id: str | None = None,
+        provider_config_key: str | None = None,
+        end_user: Mapping[str, str] | None = None,
+    ) -> str:
+        """A connection as if somebody had gone through the dance; returns its id. An id that exists is overwritten."""
+        body = {
+            "tags": dict(tags),
+            "connection_id": connection_id,
+            "provider_config_key": provider_config_key,
+            "end_user": None if end_user is None else dict(end_user),
+        }
+        return str(self._post("nango/connections", body)["connection_id"])
+
+    def nango_revoke(self, connection_id: str) -> None:
+        """The customer withdraws the grant: Nango's next refresh fails. Tokens already issued live on."""
+        self._post("nango/revoke", {"connection_id": connection_id})
+
+    def nango_expire(self, connection_id: str) -> None:
+        """The access token runs out now: the CRM refuses it, and Nango refreshes at the next read."""
+        self._post("nango/expire", {"connection_id": connection_id})
+
+    def set_nango(
+        self,
+        *,
+        webhook_url: str | None = None,
+        per_minute: int | None = None,
+        failing_refreshes: int | None = None,
+    ) -> None:
+        """Where its webhooks go, its own rate limit (0: none), and how many refreshes fail for no lasting reason."""
+        body = {"webhook_url": webhook_url, "per_minute": per_minute, "failing_refreshes": failing_refreshes}
+        self._post("nango/settings", body)
+
+    def send_nango_webhook(
+        self,
+        url: str,
+        *,
+        connection_id: str | None = None,
+        operation: str = "creation",
+        body: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Sends a signed webhook, a connection's ``auth`` event or any body; returns the status, 0 for no answer."""
+        asked = {"url": url, "connection_id": connection_id, "operation": operation}
+        return int(self._post("nango/webhook", {**asked, "body": None if body is None else dict(body)})["status"])
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._read(self._http.post(f"/_control/{path}", json=dict(body)))

@@ -38,10 +38,12 @@ def _day(number: int) -> str:
 
 
 _MINUTES = tuple(f"T{minute // 60:02}:{minute % 60:02}:" for minute in range(1440))
+_SECONDS = tuple(f"{second:02}." for second in range(60))
+_MILLISECONDS = tuple(f"{ms:03}Z" for ms in range(1000))
 
 
 def iso(ms: int) -> str:
-    """``2026-02-25T16:23:49.023Z``."""
-    day, rest = divmod(ms, DAY_MS)
-    minute, rest = divmod(rest, 60_000)
-    return f"{_day(day)}{_MINUTES[minute]}{rest // 1000:02}.{rest % 1000:03}Z"
+    """``2026-02-25T16:23:49.023Z``. By tables, because a page of contacts needs three hundred of them."""
+    rest = ms % DAY_MS
+    second = rest // 1000
+    return _day(ms // DAY_MS) + _MINUTES[second // 60] + _SECONDS[second % 60] + _MILLISECONDS[rest % 1000]

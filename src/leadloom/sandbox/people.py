@@ -1,9 +1,10 @@
 """The population: who contact N is, as a pure function of the seed, the number of contacts and N. Knows no vendor.
 
-A contact is a *persona* (one of 8,192 prepared characters: names, firm, habits, which fields are blank) with numbers,
+A contact is a *persona* (one of 2,048 prepared characters: names, firm, habits, which fields are blank) with numbers,
 an address and times of its own. Nothing is stored per contact, so two million cost no more memory than two hundred.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -13,11 +14,11 @@ from leadloom.sandbox import names
 from leadloom.sandbox.phones import EXTENSIONS, PLANS, UNPARSEABLE, Plan, Style
 from leadloom.sandbox.timeline import Timeline
 
-PERSONAS = 8192
-_PERSONA_BITS = 13
-_MASK = (1 << 64) - 1
-_GOLDEN = 0x9E3779B97F4A7C15
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_PERSONA_BITS = 11
+PERSONAS = 1 << _PERSONA_BITS
+_MASK = (1 << 32) - 1
+_GOLDEN = 0x9E3779B1  # 2**32 over the golden ratio: neighbours get unlike personas
+_OWN_PART = re.compile("[0-9a-f]{1,8}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class Persona:
     shares_phone: bool
     """Has the number of the neighbour in the list: a family, a front desk."""
     mailbox: str | None
-    """The address up to the contact's own part, and its host: ``anna.vogt.{}@example.com``."""
+    """The address up to the contact's own part, and its host: ``anna.vogt.%x@example.com``."""
     shares_email: bool
     firm: int | None
     """The company this person is linked to."""
@@ -79,7 +80,7 @@ class Population:
         self._personas: list[Persona | None] = [None] * PERSONAS
 
     def persona_index(self, place: int) -> int:
-        return ((place * _GOLDEN + self._salt) & _MASK) >> (64 - _PERSONA_BITS)
+        return ((place * _GOLDEN + self._salt) & _MASK) >> (32 - _PERSONA_BITS)
 
     def persona(self, index: int) -> Persona:
         found = self._personas[index]
@@ -88,57 +89,46 @@ class Population:
         return found
 
     def person(self, place: int) -> Person:
-        persona = self.persona(((place * _GOLDEN + self._salt) & _MASK) >> (64 - _PERSONA_BITS))
+        return self.person_of(self.persona(self.persona_index(place)), place)
+
+    def person_of(self, persona: Persona, place: int) -> Person:
+        """For callers that have looked the persona up already."""
         created, modified = self.timeline.times(place)
         phone = e164 = mobile = email = ""
+        plan = persona.plan
         if persona.phone is not None:
-            plan, digits = self._line(place, persona)
+            line = self._line(place, persona) if persona.shares_phone else place
+            digits = plan.number(2 * line, self._number_salt)
             phone = persona.phone(digits)
-            e164 = f"+{plan.code}{digits}"
+            e164 = plan.prefix + digits
         elif persona.phone_text is not None:
             phone = persona.phone_text
         if persona.mobile is not None:
-            mobile = persona.mobile(persona.plan.number(2 * place + 1, self._number_salt))
+            mobile = persona.mobile(plan.number(2 * place + 1, self._number_salt))
         if persona.mailbox is not None:
-            email = self._address(place, persona)
+            email = self._shared_address(place, persona) if persona.shares_email else persona.mailbox % place
         return Person(persona, phone, mobile, email, e164, created, modified)
 
     def place_of_email(self, address: str) -> int | None:
         """The first contact born with this address, without looking at all of them."""
         own = address.partition("@")[0].rpartition(".")[2]
-        if not own.isascii() or not own.isalnum() or len(own) > 7:
+        if not _OWN_PART.fullmatch(own):
             return None
-        place = int(own, 36)
-        if place >= self.count or self.person(place).email != address:
-            return None
-        return place
+        place = int(own, 16)
+        return place if place < self.count and self.person(place).email == address else None
 
-    def _line(self, place: int, persona: Persona) -> tuple[Plan, str]:
-        """The number behind ``phone``, possibly the neighbour's."""
-        plan = persona.plan
-        if persona.shares_phone and place:
-            neighbour = self.persona(self.persona_index(place - 1))
-            if neighbour.phone is not None and neighbour.plan is plan and not neighbour.shares_phone:
-                place -= 1
-        return plan, plan.number(2 * place, self._number_salt)
+    def _line(self, place: int, persona: Persona) -> int:
+        """Whose number stands in ``phone``: the neighbour's, where that one has a number of the same country."""
+        neighbour = self.persona(self.persona_index(place - 1))
+        shared = place and neighbour.phone is not None and neighbour.plan is persona.plan
+        return place - 1 if shared and not neighbour.shares_phone else place
 
-    def _address(self, place: int, persona: Persona) -> str:
-        mailbox = persona.mailbox
-        if persona.shares_email and place:
-            neighbour = self.persona(self.persona_index(place - 1))
-            if neighbour.mailbox is not None and not neighbour.shares_email:
-                place, mailbox = place - 1, neighbour.mailbox
-        assert mailbox is not None
-        return mailbox % base36(place)
-
-
-def base36(number: int) -> str:
-    text = ""
-    while True:
-        number, digit = divmod(number, 36)
-        text = _DIGITS[digit] + text
-        if not number:
-            return text
+    def _shared_address(self, place: int, persona: Persona) -> str:
+        neighbour = self.persona(self.persona_index(place - 1))
+        if place and neighbour.mailbox is not None and not neighbour.shares_email:
+            return neighbour.mailbox % (place - 1)
+        assert persona.mailbox is not None
+        return persona.mailbox % place
 
 
 def invent(seed: int, index: int) -> Persona:
@@ -229,7 +219,7 @@ def _name(dice: Random, culture: names.Culture) -> tuple[str | None, str | None]
 def _mailbox(dice: Random, first: str | None, last: str | None) -> str:
     parts = [_plain(part) for part in (first, last) if part]
     local = ".".join(part for part in parts if part) or dice.choice(("info", "office", "sales", "hello"))
-    return f"{local}.%s@{dice.choice(names.MAIL_HOSTS)}"
+    return f"{local}.%x@{dice.choice(names.MAIL_HOSTS)}"
 
 
 def _plain(name: str) -> str:

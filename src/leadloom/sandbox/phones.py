@@ -24,7 +24,7 @@ class Plan:
     """One country's numbers. ``national`` are digits without trunk prefix."""
 
     region: str
-    code: str
+    prefix: str
     names: tuple[str, ...]
     space: int
     national: Callable[[int], str]
@@ -64,7 +64,7 @@ def _in(n: int) -> str:
 PLANS = (
     Plan(
         "US",
-        "1",
+        "+1",
         ("United States", "USA", "United States of America", "US"),
         len(_US_AREAS) * len(_EXCHANGES) * 10_000,
         _us,
@@ -84,7 +84,7 @@ PLANS = (
     ),
     Plan(
         "GB",
-        "44",
+        "+44",
         ("United Kingdom", "UK", "GB", "Great Britain"),
         290_000_000,
         _gb,
@@ -102,7 +102,7 @@ PLANS = (
     ),
     Plan(
         "DE",
-        "49",
+        "+49",
         ("Germany", "Deutschland", "DE"),
         80_000_000,
         _de,
@@ -120,7 +120,7 @@ PLANS = (
     ),
     Plan(
         "FR",
-        "33",
+        "+33",
         ("France", "FR"),
         80_000_000,
         _fr,
@@ -132,7 +132,7 @@ PLANS = (
     ),
     Plan(
         "IN",
-        "91",
+        "+91",
         ("India", "IN"),
         100_000_000,
         _in,

@@ -52,6 +52,10 @@ class Side(Protocol):
 
     async def answer(self, request: Request) -> Reply: ...
 
+    async def control(self, request: Request) -> Reply | None: ...
+
+    def reset(self) -> None: ...
+
 
 class Shell:
     """The ASGI application."""
@@ -81,7 +85,7 @@ class Shell:
     async def _beside(self, request: Request) -> Reply:
         try:
             if request.path.startswith("/_control/"):
-                return self._control(request)
+                return await self._control(request)
             if request.path.startswith("/_texting/"):
                 return self.texting.answer(request)
             for prefix, side in self.sides.items():
@@ -94,11 +98,14 @@ class Shell:
             return json_reply(500, {"error": f"{type(error).__name__}: {error}"})
         return json_reply(404, {"error": "nothing here"})
 
-    def _control(self, request: Request) -> Reply:
+    async def _control(self, request: Request) -> Reply:
         found = self._controls.find(request)
         if found is not None:
             route, args = found
             return route.handler(self, request, args)
+        for side in self.sides.values():
+            if (reply := await side.control(request)) is not None:
+                return reply
         return self.dialect.control(request) or json_reply(404, {"error": f"no control {request.path}"})
 
     async def _vendor(self, scope: dict[str, Any], request: Request, receive: Receive, send: Send) -> None:
@@ -202,6 +209,8 @@ class Shell:
         self.texting.reset()
         self._frozen.clear()
         self.dialect.reset()
+        for side in self.sides.values():
+            side.reset()
 
     def clear_faults(self) -> None:
         self.faults.clear()

@@ -1,6 +1,9 @@
 """Putting a simulated CRM together and serving it until it is told to stop."""
 
+from leadloom.sandbox.hubspot.grants import HubSpotGrants
 from leadloom.sandbox.hubspot.portal import HubSpot
+from leadloom.sandbox.nango import PREFIX, Nango
+from leadloom.sandbox.nango.environment import Environment
 from leadloom.sandbox.server import Shell, listen, make_server
 
 CRMS = {"hubspot": HubSpot}
@@ -10,7 +13,8 @@ def make_app(crm: str, *, contacts: int, latency_ms: float, limits: str, seed: i
     if crm not in CRMS:
         raise ValueError(f"There is no simulated {crm}. There is: {', '.join(CRMS)}.")
     dialect = CRMS[crm](contacts=contacts, seed=seed, limits=limits, now_ms=now_ms)
-    return Shell(dialect, latency_ms=latency_ms, seed=seed)
+    nango = Nango(lambda: Environment(HubSpotGrants(dialect.hub), dialect.clock))
+    return Shell(dialect, latency_ms=latency_ms, seed=seed, sides={PREFIX: nango})
 
 
 def serve(

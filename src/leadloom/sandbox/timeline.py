@@ -16,6 +16,8 @@ HOUR_MS = 3_600_000
 SPAN_MS = 3 * 365 * DAY_MS
 NEWEST_AGE_MS = 4 * 60_000
 YOUNG_MS = 9 * HOUR_MS + 5 * 60_000
+_SEVEN_HOURS = 7 * HOUR_MS
+_TWO_DAYS = 2 * DAY_MS
 LATE_EVERY = 13  # two of the 26 recorded contacts were touched later than by the nightly calculation
 LATE_RANK = 7
 
@@ -32,6 +34,8 @@ class Timeline:
         self._back = pow(self._step, -1, size) if size > 1 else 0
         self._shift = (seed * 7919) % size
         self._size = size
+        self._slope = SPAN_MS / (4 * size)
+        self._bend = 3 * SPAN_MS / (4 * size * size)
         self._young = bisect_left(range(count), YOUNG_MS, key=lambda rank: now_ms - self._created(rank))
         self._late = range(self._first_late(), count, LATE_EVERY)
 
@@ -42,9 +46,13 @@ class Timeline:
         return (rank - self._shift) * self._back % self._size
 
     def times(self, place: int) -> tuple[int, int]:
-        """Created and last modified."""
+        """Created and last modified: ``_created`` and ``_modified`` written out, as every row of a page asks."""
         rank = (place * self._step + self._shift) % self._size
-        return self._created(rank), self._modified(rank)
+        created = self.newest_ms - int(rank * (self._slope + self._bend * rank)) - rank
+        if rank < self._young or rank % LATE_EVERY == LATE_RANK:
+            return created, self._modified(rank)
+        phase = created % _TWO_DAYS
+        return created, created + _SEVEN_HOURS + min(phase, _TWO_DAYS - phase) // 12
 
     def created_ranks(self, low: int | None, high: int | None) -> range:
         """Ranks created in ``[low, high)``, newest first."""
@@ -58,8 +66,7 @@ class Timeline:
         return array("q", sorted([*self._places(young), *self._ordinary(calculated), *self._places(late)]))
 
     def _created(self, rank: int) -> int:
-        size = self._size
-        return self.newest_ms - SPAN_MS * rank * (size + 3 * rank) // (4 * size * size) - rank
+        return self.newest_ms - int(rank * (self._slope + self._bend * rank)) - rank
 
     def _modified(self, rank: int) -> int:
         if rank < self._young:
@@ -71,8 +78,8 @@ class Timeline:
     def _calculated(self, rank: int) -> int:
         """Seven to nine hours after creation, as recorded at HubSpot: background calculation, not a person's edit."""
         created = self._created(rank)
-        phase = created % (2 * DAY_MS)
-        return created + 7 * HOUR_MS + min(phase, 2 * DAY_MS - phase) // 12
+        phase = created % _TWO_DAYS
+        return created + _SEVEN_HOURS + min(phase, _TWO_DAYS - phase) // 12
 
     def _touched_late(self, rank: int) -> int:
         return self.newest_ms - (self.newest_ms - self._created(rank)) * 2 // 5

@@ -15,7 +15,7 @@ from leadloom.sandbox.http import Json, as_json
 from leadloom.sandbox.hubspot.companies import company_id
 from leadloom.sandbox.hubspot.owners import OWNERS
 from leadloom.sandbox.hubspot.properties import STAGES, STATUSES
-from leadloom.sandbox.people import Person, Persona, Population
+from leadloom.sandbox.people import PERSONAS, Person, Persona, Population
 
 PORTAL = 24681357
 UI_DOMAIN = "app.hubspot.com"
@@ -142,14 +142,15 @@ class Renderer:
         """Rows of contacts nobody has touched."""
         shape = self._shape(names, companies)
         population, of = self.population, self.ids.of
+        index_of, person_of = population.persona_index, population.person_of
         rows = []
         for place in places:
-            index = population.persona_index(place)
+            index = index_of(place)
             template = shape[index]
             if template is None:
                 template = shape[index] = _template(population.persona(index), names, companies=companies)
-            text, pick = template
-            rows.append(text % pick(cells(of(place), population.person(place))))
+            persona, text, pick = template
+            rows.append(text % pick(cells(of(place), person_of(persona, place))))
         return rows
 
     def values(self, record: Record) -> dict[str, str | None]:
@@ -191,11 +192,11 @@ class Renderer:
         if shape is None:
             if len(self._shapes) >= 6:
                 self._shapes.pop(next(iter(self._shapes)))
-            shape = self._shapes[names, companies] = [None] * 8192
+            shape = self._shapes[names, companies] = [None] * PERSONAS
         return shape
 
 
-type _Template = tuple[str, Callable[[tuple[str, ...]], str | tuple[str, ...]]]
+type _Template = tuple[Persona, str, Callable[[tuple[str, ...]], str | tuple[str, ...]]]
 
 
 def _template(persona: Persona, names: tuple[str, ...], *, companies: bool) -> _Template:
@@ -216,7 +217,7 @@ def _template(persona: Persona, names: tuple[str, ...], *, companies: bool) -> _
         f'{{"id":"%s","properties":{{{",".join(properties)}}},"createdAt":"%s","updatedAt":"%s",'
         f'"archived":false,"url":"{_url("%s")}"{tail}}}'
     )
-    return text, itemgetter(*slots, Slot.CREATED, Slot.MODIFIED, Slot.ID)
+    return persona, text, itemgetter(*slots, Slot.CREATED, Slot.MODIFIED, Slot.ID)
 
 
 def _escaped(value: Json) -> str:
