@@ -15,7 +15,8 @@ from django.db import connection, transaction
 
 from leadloom.providers.base import Limit, Provider, Reply, Request
 
-BURST = 5  # requests that may go at once after a pause; kept small, so that rolling windows stay under the limit
+BURST = 4  # requests that may go at once after a pause; kept small, so that rolling windows stay under the limit
+SPARE = 1  # a request may reach the vendor a little later than the next one does
 RESERVE_FOR = timedelta(milliseconds=500)  # how far ahead one reservation reaches
 UNPACED_BELOW = timedelta(milliseconds=2)  # a limit this high needs no bucket
 
@@ -58,26 +59,31 @@ class SharedPace:
         slots = self._slots[pool]
         if not slots:
             count = max(1, int(RESERVE_FOR / interval))
-            start = time.monotonic() + _reserve(f"{self._key}:{pool}", interval, count)
+            start = time.monotonic() + _reserve(f"{self._key}:{pool}", interval, count, burst_of(limit))
             slots.extend(start + i * interval.total_seconds() for i in range(count))
         return slots.popleft()
 
 
+def burst_of(limit: Limit) -> int:
+    """How many requests may go at once after a pause."""
+    return min(BURST, limit.requests // 10)
+
+
 def spacing(limit: Limit) -> timedelta:
     """The time between requests at which no rolling window can hold more than the limit, a burst included."""
-    burst = min(BURST, max(0, limit.requests // 10))
-    return limit.per / max(1, limit.requests - burst)
+    spare = SPARE if limit.requests >= 50 else 0
+    steady = max(1, limit.requests - burst_of(limit) - spare)
+    return limit.per / steady + timedelta(microseconds=1)  # division rounds; a limit must not be rounded up
 
 
-def _reserve(key: str, interval: timedelta, count: int) -> float:
+def _reserve(key: str, interval: timedelta, count: int, burst: int) -> float:
     """Reserve ``count`` slots; answers how many seconds from now the first one is (negative: some are free at once)."""
-    seconds = interval.total_seconds()
     try:
-        free_at = _move_free_at(key, interval, count, burst=BURST if seconds < 0.15 else 0)
+        free_at = _move_free_at(key, interval, count, burst=burst)
     finally:
         if not connection.in_atomic_block:
             connection.close()  # this thread asks about once a second: the pool has better uses for it meanwhile
-    return free_at - count * seconds
+    return free_at - count * interval.total_seconds()
 
 
 def _move_free_at(key: str, interval: timedelta, count: int, *, burst: int) -> float:
