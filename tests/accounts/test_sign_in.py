@@ -13,6 +13,7 @@ from tests.factories import PASSWORD, make_member
 from leadloom.accounts import throttle
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
+from leadloom.accounts.services import replace_password
 
 pytestmark = pytest.mark.django_db
 
@@ -195,3 +196,18 @@ def test_a_second_person_signing_in_on_this_browser_does_not_inherit_the_first_o
     page = client.get("/account").content.decode()
     assert "Charlie" in page
     assert "Acme" not in page
+
+
+def test_an_office_behind_one_address_signs_in_all_day(alice: Member) -> None:
+    for _ in range(55):
+        assert sign_in(Client(), "alice@example.com").status_code == 302
+
+
+def test_the_operator_replaces_a_forgotten_password_and_old_sessions_end(alice: Member, client: Client) -> None:
+    before = signed_in(alice)
+    password = replace_password("Alice@example.com")
+    assert password
+    assert not is_signed_in(before)
+    assert sign_in(client, "alice@example.com").status_code == 200  # the old one is wrong now
+    assert sign_in(client, "alice@example.com", password).status_code == 302
+    assert replace_password("nobody@example.com") is None

@@ -1,5 +1,7 @@
 """Opening an account, and the audit log. Members and invitations: members.py. API tokens: tokens.py."""
 
+import secrets
+
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, connection, transaction
 
@@ -38,6 +40,20 @@ def create_user(*, email: str, password: str, name: str = "") -> User:
             return User.objects.create_user(email, password, name=name.strip())
     except IntegrityError as error:
         raise EmailTaken("This e-mail address signs in already. Sign in with it instead.") from error
+
+
+def replace_password(email: str) -> str | None:
+    """A fresh random password for somebody who forgot theirs, for the operator's command line. None: nobody has it.
+
+    Ends the person's sessions. There is no web page for this: Leadloom sends no e-mail to prove who asks.
+    """
+    user = User.objects.filter(email=email.strip().lower()).first()
+    if user is None:
+        return None
+    password = secrets.token_urlsafe(12)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    return password
 
 
 def audit(account: Account, user: AbstractBaseUser | None, action: str, target: str = "") -> None:
