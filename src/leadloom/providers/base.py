@@ -13,7 +13,7 @@ from leadloom.contact import JSON, Contact
 from leadloom.errors import LeadloomError
 
 type Cursor = dict[str, JSON]
-"""Where in a pass we are: plain JSON. Equal cursors ask equal requests; the engine refuses one already used in a pass."""
+"""Where in a pass we are: plain JSON. Equal cursors ask equal requests; the engine refuses one used before in a pass."""
 
 type Record = dict[str, Any]
 """One decoded vendor record, untrusted: any field may be missing, null or of the wrong type."""
@@ -32,6 +32,8 @@ class Request:
     body: JSON = None
     pool: str = "api"
     """Which of the provider's limits this request counts against: a key of ``Provider.limits``."""
+    accept: tuple[int, ...] = ()
+    """Statuses outside 2xx that are an answer, not an error: 404 when asking whether a contact is still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Feed(Protocol):
         """The request this cursor stands for. Equal cursors give equal requests."""
 
     def read(self, cursor: Cursor, reply: Reply) -> Page:
-        """Read a successful reply. Raises Unreadable when it is not what the vendor documents."""
+        """Read a successful or accepted reply. Raises Unreadable when it is not what the vendor documents."""
 
 
 @dataclass(frozen=True, slots=True)

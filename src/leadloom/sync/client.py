@@ -76,7 +76,7 @@ class CrmClient:
         self._http.close()
 
     def send(self, request: Request) -> Reply:
-        """The reply, status 2xx. Raises the kind of LeadloomError that says what to do next."""
+        """The reply, its status 2xx or one the request accepts. Raises the kind of LeadloomError that says what to do next."""
         try:
             return self._attempt(request, self._token(False))
         except TokenExpired:
@@ -90,7 +90,7 @@ class CrmClient:
         self._pace.wait(request.pool)
         reply = self._exchange(request, token)
         self._pace.learn(request, reply)
-        if 200 <= reply.status < 300:
+        if 200 <= reply.status < 300 or reply.status in request.accept:
             return reply
         raise self.provider.explain(reply, now=datetime.now(UTC) + self.clock_skew)
 

@@ -34,6 +34,8 @@ from leadloom.sync.ahead import read_ahead
 PAGES_AHEAD = 12  # fetched and mapped but not saved yet: bounds memory whatever the CRM's size
 CONTACTS_A_SAVE = 2000  # pages that wait are saved together up to this many contacts: fewer, larger transactions
 
+LARGEST_TABLE = 20_000  # names kept of what pages refer to, such as companies
+
 type Tables = dict[str, dict[str, JSON]]
 
 
@@ -72,6 +74,8 @@ class Mapper:
 
     def map(self, records: Sequence[Record], source: Source) -> list[Contact | Rejected]:
         for table in self.provider.missing(records, self.tables):
+            if len(self.tables.get(table.name, ())) >= LARGEST_TABLE:
+                self.tables[table.name].clear()  # memory must not grow with the CRM
             read_table(table, source, self.tables)
         return [self._map_one(record) for record in records]
 

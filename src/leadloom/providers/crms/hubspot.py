@@ -1,0 +1,613 @@
+"""HubSpot: what to ask, what its answers mean, what a contact of it is.
+
+People are *contacts* (object type 0-1), read from the CRM v3 API (https://developers.hubspot.com/docs/api/crm/contacts,
+checked 2026-11). All contacts come from the id-ordered list, after one search page of the newest; changes come from
+searches inside a fixed time window, walked by record id; archived contacts come from a list of their own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from typing import Any, cast
+
+import msgspec
+
+from leadloom.contact import JSON, Contact, Phone
+from leadloom.errors import (
+    BadRequest,
+    LeadloomError,
+    NotAllowed,
+    RecordRejected,
+    TokenExpired,
+    TryLater,
+    Unreadable,
+)
+from leadloom.providers import fields
+from leadloom.providers.base import (
+    CrmAccount,
+    Cursor,
+    Feed,
+    Gone,
+    Limit,
+    Merge,
+    Page,
+    Record,
+    Reply,
+    Request,
+    TableFeed,
+    TablePage,
+    Tables,
+    TokenHelp,
+)
+from leadloom.providers.feeds import json_object, next_bookmark, rows_of
+from leadloom.providers.phones import read_phone
+
+NAME = "HubSpot"
+CONTACTS = "/crm/v3/objects/contacts"
+LIST_SIZE = 100  # the list's maximum
+SEARCH_SIZE = 200  # the search's maximum
+BATCH_SIZE = 100  # ids a batch read takes
+
+OVERLAP = timedelta(minutes=5)
+"""How far each pass reads back before the latest change seen. Longer than the search index ever lags (seconds to about
+a minute), so a contact that was indexed late is found by the next pass. Re-reading costs nothing: unchanged contacts
+are recognised by their content."""
+
+AHEAD = timedelta(minutes=1)
+"""The window reaches this far past the start of the pass, so that clocks that differ a little lose nothing."""
+
+PHONES = (
+    "mobilephone",
+    "phone",
+    "hs_whatsapp_phone_number",
+    "hs_calculated_mobile_number",
+    "hs_calculated_phone_number",
+)
+"""Best first. The calculated ones are HubSpot's own reading of the others: used where we could not read those."""
+
+OPT_OUTS = ("sakari_opted_out",)
+"""HubSpot has no standard do-not-text field; texting apps make their own. ``hs_email_optout`` is about e-mail only."""
+
+PROPERTIES = (
+    "firstname", "lastname", *PHONES, "fax", "email", "hs_additional_emails", "company", "associatedcompanyid",
+    "hubspot_owner_id", "hs_lead_status", "lifecyclestage", "message", "notes_last_contacted", "notes_last_updated",
+    "country", "hs_country_region_code", "createdate", "lastmodifieddate", "hs_merged_object_ids", *OPT_OUTS,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """All contacts: the newest two hundred at once, then the whole list in the order of ids.
+
+    The list shows no total and is not in order of creation, hence the search before it. Contacts made while the list
+    is walked can land behind the cursor: the engine reads the changes since the start afterwards.
+    """
+
+    def first(self, *, bookmark: str | None, now: datetime) -> Cursor:  # noqa: ARG002 - everything needs no bookmark
+        return {"step": "newest", "started": now.isoformat(), "latest": None}
+
+    def request(self, cursor: Cursor) -> Request:
+        if cursor["step"] == "newest":
+            return Request(
+                "POST",
+                f"{CONTACTS}/search",
+                body={
+                    "filterGroups": [],
+                    "sorts": [{"propertyName": "createdate", "direction": "DESCENDING"}],
+                    "properties": PROPERTIES,
+                    "limit": SEARCH_SIZE,
+                },
+                pool="search",
+            )
+        query = {"limit": str(LIST_SIZE), "properties": ",".join(PROPERTIES), "archived": "false"}
+        if cursor.get("after"):
+            query["after"] = str(cursor["after"])
+        return Request("GET", CONTACTS, query)
+
+    def read(self, cursor: Cursor, reply: Reply) -> Page:
+        body = json_object(reply, NAME)
+        records = rows_of(body, "results", NAME)
+        latest = _later(cursor["latest"], records)
+        go_on: Cursor = {"step": "list", "started": cursor["started"], "latest": latest}
+        if cursor["step"] == "newest":
+            total = body.get("total")
+            return Page(
+                records=records, merged=_merges(records), next=go_on, total=total if isinstance(total, int) else None
+            )
+        after = _after(body)
+        if after:
+            return Page(records=records, merged=_merges(records), next={**go_on, "after": after})
+        return Page(records=records, merged=_merges(records), bookmark=_bookmark(cursor, latest, previous=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Contacts changed since the bookmark, each once, whatever their number and however equal their timestamps.
+
+    The window [lo, hi) is fixed for the pass. Each search asks for ids above the last one and never uses an offset, so
+    the limit of 10,000 results is out of reach even when one import stamps 25,000 contacts with the same millisecond
+    (https://developers.hubspot.com/docs/api/crm/search). Values come from batch reads: the search index may be staler
+    than the records. A contact changed behind the cursor during the pass lies after the next bookmark.
+    """
+
+    def first(self, *, bookmark: str | None, now: datetime) -> Cursor:
+        return {
+            "step": "search",
+            "lo": bookmark or _EPOCH.isoformat(),
+            "hi": (now + AHEAD).isoformat(),
+            "started": now.isoformat(),
+            "latest": None,
+            "last": "0",
+        }
+
+    def request(self, cursor: Cursor) -> Request:
+        if cursor["step"] == "search":
+            return self._search(cursor)
+        if cursor["step"] == "one":
+            return Request("GET", f"{CONTACTS}/{_ids(cursor)[0]}", {"properties": ",".join(PROPERTIES)}, accept=(404,))
+        inputs = [{"id": contact} for contact in _ids(cursor)[:BATCH_SIZE]]
+        return Request("POST", f"{CONTACTS}/batch/read", body={"properties": PROPERTIES, "inputs": inputs})
+
+    def _search(self, cursor: Cursor) -> Request:
+        def condition(name: str, operator: str, value: str) -> dict[str, JSON]:
+            return {"propertyName": name, "operator": operator, "value": value}
+
+        filters = [
+            # Contacts say lastmodifieddate where every other object says hs_lastmodifieddate.
+            condition("lastmodifieddate", "GTE", _milliseconds(cursor["lo"])),
+            condition("lastmodifieddate", "LT", _milliseconds(cursor["hi"])),
+            condition("hs_object_id", "GT", str(cursor["last"])),
+        ]
+        return Request(
+            "POST",
+            f"{CONTACTS}/search",
+            body={
+                "filterGroups": [{"filters": filters}],
+                "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+                "properties": ["hs_object_id"],
+                "limit": SEARCH_SIZE,
+            },
+            pool="search",
+        )
+
+    def read(self, cursor: Cursor, reply: Reply) -> Page:
+        if cursor["step"] == "search":
+            return self._found(cursor, reply)
+        if cursor["step"] == "one":
+            return self._read_one(cursor, reply)
+        return self._read_batch(cursor, reply)
+
+    def _found(self, cursor: Cursor, reply: Reply) -> Page:
+        body = json_object(reply, NAME)
+        ids = [str(row.get("id", "")) for row in rows_of(body, "results", NAME)]
+        numbers = [int(found) for found in ids if found.isdigit()]
+        if (
+            len(numbers) != len(ids)
+            or numbers != sorted(set(numbers))
+            or (numbers and numbers[0] <= int(cast(str, cursor["last"])))
+        ):
+            raise Unreadable("HubSpot's search is out of order. We ask again.", detail="ids do not ascend")
+        if not ids:
+            return self._end(cursor)
+        is_all = body.get("total") == len(ids)
+        return Page(next={**cursor, "step": "read", "ids": ids, "last": ids[-1], "missing": [], "is_all": is_all})
+
+    def _read_batch(self, cursor: Cursor, reply: Reply) -> Page:
+        records = rows_of(json_object(reply, NAME), "results", NAME)
+        asked, rest = _ids(cursor)[:BATCH_SIZE], _ids(cursor)[BATCH_SIZE:]
+        got = {str(record.get("id")) for record in records}
+        missing = [*cast(list[str], cursor["missing"]), *(contact for contact in asked if contact not in got)]
+        after: Cursor = {**cursor, "latest": _later(cursor["latest"], records), "ids": rest, "missing": missing}
+        return self._go_on(after, records, _merges(records), ())
+
+    def _read_one(self, cursor: Cursor, reply: Reply) -> Page:
+        """A contact that the search knew and the batch read did not: merged into another, or gone."""
+        asked, rest = _ids(cursor)[0], _ids(cursor)[1:]
+        if reply.status == 404:
+            return self._go_on({**cursor, "ids": rest, "missing": []}, [], [], [Gone(asked)])
+        record = json_object(reply, NAME)
+        now_called = str(record.get("id", ""))
+        merged = [*_merges([record])]
+        if now_called and now_called != asked:
+            merged.append(Merge(asked, now_called))
+        after: Cursor = {**cursor, "latest": _later(cursor["latest"], [record]), "ids": rest, "missing": []}
+        return self._go_on(after, [record], merged, ())
+
+    def _go_on(self, cursor: Cursor, records: Sequence[Record], merged: Sequence[Merge], gone: Sequence[Gone]) -> Page:
+        """The next ids of this search, then those it missed, then the next search, or the end."""
+        missing = cast(list[str], cursor["missing"])
+        if cursor["ids"]:
+            return Page(records=records, merged=merged, gone=gone, next=cursor)
+        if missing:
+            return Page(
+                records=records, merged=merged, gone=gone, next={**cursor, "step": "one", "ids": missing, "missing": []}
+            )
+        if cursor["is_all"]:
+            end = self._end(cursor)
+            return Page(records=records, merged=merged, gone=gone, bookmark=end.bookmark)
+        kept = {name: cursor[name] for name in ("lo", "hi", "started", "latest", "last")}
+        return Page(records=records, merged=merged, gone=gone, next={"step": "search", **kept})
+
+    def _end(self, cursor: Cursor) -> Page:
+        previous = None if cursor["lo"] == _EPOCH.isoformat() else fields.time(cursor["lo"])
+        return Page(bookmark=_bookmark(cursor, cursor["latest"], previous=previous))
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """Contacts in the recycle bin. The list knows no time filter, so it is walked whole, once a day."""
+
+    def first(self, *, bookmark: str | None, now: datetime) -> Cursor:  # noqa: ARG002 - the list has no bookmark
+        return {"step": "archived"}
+
+    def request(self, cursor: Cursor) -> Request:
+        query = {"limit": str(LIST_SIZE), "properties": "hs_merged_object_ids", "archived": "true"}
+        if cursor.get("after"):
+            query["after"] = str(cursor["after"])
+        return Request("GET", CONTACTS, query)
+
+    def read(self, cursor: Cursor, reply: Reply) -> Page:  # noqa: ARG002 - every page reads the same
+        body = json_object(reply, NAME)
+        rows = rows_of(body, "results", NAME)
+        gone = [Gone(str(row["id"]), fields.time(row.get("archivedAt"))) for row in rows if row.get("id")]
+        after = _after(body)
+        return Page(gone=gone, next={"step": "archived", "after": after} if after else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Owners by id, the deactivated ones too: they are on a list of their own, and their contacts keep them."""
+
+    name: str = "owners"
+
+    def first(self) -> Cursor:
+        return {"archived": "false"}
+
+    def request(self, cursor: Cursor) -> Request:
+        return Request("GET", "/crm/v3/owners", {"limit": "100", **{key: str(value) for key, value in cursor.items()}})
+
+    def read(self, cursor: Cursor, reply: Reply) -> TablePage:
+        body = json_object(reply, NAME)
+        rows: dict[str, JSON] = {
+            str(row.get("id")): {
+                "name": fields.full_name(row.get("firstName"), row.get("lastName")) or fields.text(row.get("email")),
+                "email": fields.text(row.get("email")).lower(),
+            }
+            for row in rows_of(body, "results", NAME)
+        }
+        after = _after(body)
+        if after:
+            return TablePage(rows, {"archived": cursor["archived"], "after": after})
+        return TablePage(rows, {"archived": "true"} if cursor["archived"] == "false" else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What a property's values are called: customers rename lead statuses, and their own stages are numbers."""
+
+    name: str
+
+    def first(self) -> Cursor:
+        return {"property": self.name}
+
+    def request(self, cursor: Cursor) -> Request:
+        return Request("GET", f"/crm/v3/properties/contacts/{cursor['property']}")
+
+    def read(self, cursor: Cursor, reply: Reply) -> TablePage:  # noqa: ARG002 - one page
+        options = json_object(reply, NAME).get("options")
+        listed = [option for option in options if isinstance(option, dict)] if isinstance(options, list) else []
+        return TablePage({str(option.get("value")): fields.text(option.get("label")) for option in listed})
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyNames:
+    """Names of companies that contacts are associated with."""
+
+    ids: tuple[str, ...]
+    name: str = "companies"
+
+    def first(self) -> Cursor:
+        return {"ids": list(self.ids)}
+
+    def request(self, cursor: Cursor) -> Request:
+        inputs = [{"id": company} for company in _ids(cursor)]
+        return Request("POST", "/crm/v3/objects/companies/batch/read", body={"properties": ["name"], "inputs": inputs})
+
+    def read(self, cursor: Cursor, reply: Reply) -> TablePage:
+        rows: dict[str, JSON] = dict.fromkeys(_ids(cursor), "")  # one that is gone is not asked for again
+        for row in rows_of(json_object(reply, NAME), "results", NAME):
+            rows[str(row.get("id"))] = fields.text(_properties(row).get("name"))
+        return TablePage(rows)
+
+
+class HubSpot:
+    slug = "hubspot"
+    name = NAME
+    base_url = "https://api.hubapi.com"
+    nango_key = "hubspot"
+    limits: Mapping[str, Limit] = {
+        "api": Limit(100, timedelta(seconds=10)),  # the lowest plan's; headers announce more where there is more
+        "search": Limit(5, timedelta(seconds=1)),  # an account's, shared with its other apps; no headers tell
+    }
+    token_help = TokenHelp(
+        label="Access token",
+        placeholder="pat-na1-…",
+        where="In HubSpot: Settings → Integrations → Private apps (or Service keys) → your app → Access token.",
+        scopes=(
+            "crm.objects.contacts.read",
+            "crm.objects.owners.read",
+            "crm.schemas.contacts.read",
+            "crm.objects.companies.read",
+            "oauth",
+        ),
+    )
+
+    def authorization(self, token: str) -> Mapping[str, str]:
+        return {"authorization": f"Bearer {token}"}
+
+    def account_request(self) -> Request:
+        return Request("GET", "/account-info/v3/details")
+
+    def read_account(self, reply: Reply) -> CrmAccount:
+        body = json_object(reply, NAME)
+        portal = fields.text(body.get("portalId"))
+        if not portal:
+            raise Unreadable("HubSpot did not say whose account this is. Try again.", detail="no portalId")
+        domain = fields.text(body.get("uiDomain")) or "app.hubspot.com"
+        facts = {"uiDomain": domain, "timeZone": fields.text(body.get("timeZone"))}
+        return CrmAccount(external_id=portal, name=f"Portal {portal}", facts=facts)
+
+    def everything(self) -> Feed:
+        return Everything()
+
+    def changes(self) -> Feed:
+        return Changes()
+
+    def gone(self) -> Feed:
+        return Archived()
+
+    def tables(self) -> Sequence[TableFeed]:
+        return (Owners(), Labels("hs_lead_status"), Labels("lifecyclestage"))
+
+    def missing(self, records: Sequence[Record], tables: Tables) -> Sequence[TableFeed]:
+        known = tables.get("companies", {})
+        wanted = dict.fromkeys(
+            company for record in records if (company := _company_id(_properties(record))) and company not in known
+        )
+        return [CompanyNames(ids) for ids in batched(wanted, BATCH_SIZE)]
+
+    def contact(self, record: Record, *, tables: Tables, account: CrmAccount, region: str) -> Contact:
+        if not isinstance(record, dict) or not isinstance(record.get("id"), str | int) or not record["id"]:
+            raise RecordRejected("The record has no id.", reason="unreadable_record")
+        if not isinstance(record.get("properties"), dict):
+            raise RecordRejected("The record has no properties.", reason="unreadable_record")
+        external_id, values = str(record["id"]), _properties(record)
+        owner = tables.get("owners", {}).get(fields.text(values.get("hubspot_owner_id")))
+        named = owner if isinstance(owner, dict) else {}
+        return Contact(
+            external_id=external_id,
+            name=fields.full_name(values.get("firstname"), values.get("lastname")),
+            phones=_phones(values, region),
+            emails=fields.emails(
+                [values.get("email"), *fields.text(values.get("hs_additional_emails"), longest=5000).split(";")]
+            ),
+            company=fields.text(values.get("company"))
+            or _name_of(tables, "companies", values.get("associatedcompanyid"), ""),
+            url=fields.text(record.get("url"), longest=500) or _url(account, external_id),
+            owner=fields.text(named.get("name")),
+            owner_email=fields.text(named.get("email")),
+            status=_name_of(tables, "hs_lead_status", values.get("hs_lead_status")),
+            stage=_name_of(tables, "lifecyclestage", values.get("lifecyclestage")),
+            description=fields.long_text(values.get("message")),
+            last_activity_at=fields.time(values.get("notes_last_contacted"))
+            or fields.time(values.get("notes_last_updated")),
+            opted_out=any(fields.is_true(values.get(name)) for name in OPT_OUTS),
+            created_at=fields.time(record.get("createdAt")) or fields.time(values.get("createdate")),
+            modified_at=fields.time(record.get("updatedAt")) or fields.time(values.get("lastmodifieddate")),
+            merged_ids=_merged_ids(values),
+            raw=msgspec.json.encode(record),
+        )
+
+    def explain(self, reply: Reply, *, now: datetime) -> LeadloomError:
+        return _explain(reply, now)
+
+    def allowance(self, reply: Reply) -> Limit | None:
+        most = reply.headers.get("x-hubspot-ratelimit-max", "")
+        interval = reply.headers.get("x-hubspot-ratelimit-interval-milliseconds", "")
+        if most.isdigit() and interval.isdigit() and int(most) and int(interval):
+            return Limit(int(most), timedelta(milliseconds=int(interval)))
+        return None
+
+    def remaining(self, reply: Reply) -> int | None:
+        left = reply.headers.get("x-hubspot-ratelimit-remaining", "")
+        return int(left) if left.isdigit() else None
+
+
+provider = HubSpot()
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+# -- reading rows
+
+
+def _properties(record: Record) -> dict[str, Any]:
+    found = record.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _phones(values: Mapping[str, Any], region: str) -> tuple[Phone, ...]:
+    """Every number, best first, each text once. A fax is listed and never texted."""
+    country = fields.text(values.get("hs_country_region_code")) or fields.text(values.get("country"))
+    region = (fields.region_of(country) if country else None) or region
+    found: dict[str, Phone] = {}
+    for label in PHONES:
+        number = fields.text(values.get(label))
+        if not number:
+            continue
+        phone = read_phone(number, label, region)
+        # HubSpot's own reading of a number we could read ourselves tells nothing new.
+        is_repeat = label.startswith("hs_calculated") and any(known.e164 for known in found.values())
+        if number not in found and not is_repeat:
+            found[number] = phone
+    fax = fields.text(values.get("fax"))
+    faxes = (Phone(fax, "fax", None),) if fax else ()
+    return (*found.values(), *faxes)
+
+
+def _name_of(tables: Tables, table: str, value: Any, otherwise: str | None = None) -> str:
+    """The label of a value; the value itself where there is none, unless told otherwise."""
+    key = fields.text(value)
+    label = tables.get(table, {}).get(key) if key else ""
+    return fields.text(label) or (key if otherwise is None else otherwise)
+
+
+def _company_id(values: Mapping[str, Any]) -> str:
+    return "" if fields.text(values.get("company")) else fields.text(values.get("associatedcompanyid"))
+
+
+def _url(account: CrmAccount, external_id: str) -> str:
+    domain = fields.text(account.facts.get("uiDomain")) or "app.hubspot.com"
+    return f"https://{domain}/contacts/{account.external_id}/record/0-1/{external_id}"
+
+
+def _merged_ids(values: Mapping[str, Any]) -> tuple[str, ...]:
+    text = fields.text(values.get("hs_merged_object_ids"), longest=10_000)
+    return tuple(part for found in text.split(";") if (part := found.strip()))
+
+
+def _merges(records: Sequence[Record]) -> list[Merge]:
+    """A merge gives the survivor a new id; the old ones answer with it from then on."""
+    return [
+        Merge(former, str(record.get("id")))
+        for record in records
+        for former in _merged_ids(_properties(record))
+        if former != str(record.get("id"))
+    ]
+
+
+# -- cursors
+
+
+def _ids(cursor: Cursor) -> list[str]:
+    return cast(list[str], cursor["ids"])
+
+
+def _after(body: Mapping[str, Any]) -> str | None:
+    paging = body.get("paging")
+    following = paging.get("next") if isinstance(paging, dict) else None
+    after = following.get("after") if isinstance(following, dict) else None
+    return str(after) if after else None
+
+
+def _later(latest: JSON, records: Sequence[Record]) -> JSON:
+    """The latest change seen so far, as ISO text."""
+    times = [fields.time(latest), *(fields.time(record.get("updatedAt")) for record in records)]
+    known = [at for at in times if at is not None]
+    return max(known).isoformat() if known else None
+
+
+def _bookmark(cursor: Cursor, latest: JSON, *, previous: datetime | None) -> str:
+    started = fields.time(cursor["started"])
+    assert started is not None, "first() put it there"
+    found = next_bookmark(latest_seen=fields.time(latest), started=started, overlap=OVERLAP, previous=previous)
+    return found.isoformat()
+
+
+def _milliseconds(iso: JSON) -> str:
+    at = fields.time(iso)
+    assert at is not None, "first() put it there"
+    return str(int(at.timestamp() * 1000))
+
+
+# -- errors: https://developers.hubspot.com/docs/api/error-handling, every field of a body is optional
+
+_DOWN = timedelta(seconds=2)
+_TEN_SECONDS, _SECOND, _HOUR = timedelta(seconds=10), timedelta(seconds=1), timedelta(hours=1)
+
+
+def _explain(reply: Reply, now: datetime) -> LeadloomError:
+    body = _error_body(reply)
+    category = fields.text(body.get("category"))
+    detail = f"status {reply.status} {category} correlation {fields.text(body.get('correlationId'))}".strip()
+    if reply.status == 401:
+        return TokenExpired(
+            "HubSpot no longer accepts the sign-in. Reconnect HubSpot to go on; your leads are kept.", detail=detail
+        )
+    if reply.status == 403:
+        return _not_allowed(body, detail)
+    if reply.status == 404:
+        return BadRequest("HubSpot did not find what we asked for. This is our fault; tell us.", detail=detail)
+    if reply.status == 429:
+        return _limited(reply, body, now, detail)
+    if reply.status == 477:
+        after = _retry_after(reply) or _HOUR
+        return TryLater(
+            "HubSpot is moving this account to another data centre. We go on when it is done.",
+            after=after, code="vendor_down", detail=detail,
+        )  # fmt: skip
+    if reply.status == 423:
+        return TryLater("HubSpot has locked this for a moment.", after=_DOWN, code="vendor_down", detail=detail)
+    if reply.status >= 500 or reply.status == 408:
+        return TryLater(
+            "HubSpot is having trouble. We try again by ourselves.",
+            after=_retry_after(reply) or _DOWN, code="vendor_down", detail=detail,
+        )  # fmt: skip
+    return BadRequest("HubSpot did not understand our question. This is our fault; tell us.", detail=detail)
+
+
+def _error_body(reply: Reply) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(reply.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _not_allowed(body: Mapping[str, Any], detail: str) -> LeadloomError:
+    scopes = _scopes(body)
+    which = f" ({', '.join(scopes)})" if scopes else ""
+    return NotAllowed(
+        f"HubSpot does not allow us to read this: the connection lacks a permission{which}. "
+        "Add it in HubSpot, then reconnect; your leads are kept.",
+        scopes=scopes,
+        detail=detail,
+    )
+
+
+def _scopes(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """The missing scopes, at the top level or inside ``errors``."""
+    errors = body.get("errors")
+    places = [body, *(error for error in (errors if isinstance(errors, list) else []) if isinstance(error, dict))]
+    for place in places:
+        context = place.get("context")
+        for key in ("requiredGranularScopes", "requiredScopes"):
+            found = context.get(key) if isinstance(context, dict) else None
+            if isinstance(found, list) and found:
+                return tuple(fields.text(scope) for scope in found)
+    return ()
+
+
+def _limited(reply: Reply, body: Mapping[str, Any], now: datetime, detail: str) -> LeadloomError:
+    policy = fields.text(body.get("policyName")).upper()
+    if "DAILY" in policy:
+        return TryLater(
+            "HubSpot's daily limit for this account is used up. We go on when it lets us.",
+            after=_retry_after(reply) or _until_midnight(now), code="quota", detail=f"{detail} {policy}",
+        )  # fmt: skip
+    is_search = "SECONDLY" in policy and "TEN" not in policy
+    message = fields.text(body.get("message"))
+    after = _retry_after(reply) or (_SECOND if is_search or " secondly" in message else _TEN_SECONDS)
+    return TryLater("HubSpot asked us to slow down.", after=after, code="rate_limited", detail=f"{detail} {policy}")
+
+
+def _until_midnight(now: datetime) -> timedelta:
+    """The day ends at midnight of the account's zone, which the reply does not tell: ask again every hour till then."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return min(_HOUR, max(midnight - now, timedelta(minutes=1)))
+
+
+def _retry_after(reply: Reply) -> timedelta | None:
+    seconds = reply.headers.get("retry-after", "")
+    return timedelta(seconds=int(seconds)) if seconds.isdigit() else None
