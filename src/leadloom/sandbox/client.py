@@ -1,7 +1,7 @@
 """``Sandbox``: starts a simulated CRM and steers it, for tests, the demo and benchmarks.
 
 with Sandbox(contacts=500, seed=1) as box:
-    box.change(box.newest(), phone="+1 212 736 5000")
+    box.change(next(box.contacts()).id, phone="+1 212 736 5000")
     ...  # talk to box.url with the bearer box.token
 """
 

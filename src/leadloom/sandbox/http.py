@@ -42,7 +42,15 @@ class Request:
 
     @cached_property
     def query(self) -> dict[str, str]:
-        return dict(parse_qsl(self.raw_query.decode("latin-1"), keep_blank_values=True))
+        """A name given several times holds all its values, separated by commas: clients write lists both ways."""
+        query: dict[str, str] = {}
+        for name, value in parse_qsl(self.raw_query.decode("latin-1"), keep_blank_values=True):
+            query[name] = f"{query[name]},{value}" if name in query else value
+        return query
+
+    def asks(self, name: str) -> bool:
+        """``true`` in any case: HubSpot's own Python client writes ``True``."""
+        return self.query.get(name, "").lower() == "true"
 
     @cached_property
     def form(self) -> dict[str, str]:

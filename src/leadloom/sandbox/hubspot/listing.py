@@ -25,7 +25,7 @@ def list_contacts(hub: Hub, request: Request, _: tuple[str, ...]) -> Reply:
     start = cursor(query.get("after"))
     names = shown(query.get("properties", ""))
     companies = "compan" in query.get("associations", "")
-    if query.get("archived") == "true":
+    if request.asks("archived"):
         rows, after = _archived_page(hub, start, limit, names, companies)
     else:
         rows, after = _live_page(hub, start, limit, names, companies)

@@ -34,7 +34,7 @@ def list_owners(hub: Hub, request: Request, _: tuple[str, ...]) -> Reply:
     limit = page_size(query.get("limit", "100"), 500)
     start = cursor(query.get("after"))
     email = query.get("email", "").lower()
-    archived = query.get("archived") == "true"
+    archived = request.asks("archived")
     found = [one for one in _owners(archived, email) if one.id >= start]
     body: dict[str, Json] = {"results": [one.as_json(hub.clock.start_ms) for one in found[:limit]]}
     if len(found) > limit:
@@ -45,7 +45,7 @@ def list_owners(hub: Hub, request: Request, _: tuple[str, ...]) -> Reply:
 
 @ROUTES.add("GET", rf"{OWNERS_PATH}/(\d+)", READ_OWNERS)
 def get_owner(hub: Hub, request: Request, args: tuple[str, ...]) -> Reply:
-    archived = request.query.get("archived") == "true"
+    archived = request.asks("archived")
     by_user = request.query.get("idProperty") == "userId"
     for one in _owners(archived, ""):
         if args[0] == str(one.id // 7 if by_user else one.id):
@@ -107,7 +107,7 @@ def list_companies(hub: Hub, request: Request, _: tuple[str, ...]) -> Reply:
     limit = page_size(request.query.get("limit"), 100)
     start = cursor(request.query.get("after"))
     names = _company_names(request)
-    if request.query.get("archived") == "true":
+    if request.asks("archived"):
         return json_reply(200, {"results": []})
     found = [firm for firm in range(len(FIRMS)) if company_id(firm) >= start]
     body: dict[str, Json] = {"results": [_company(hub, firm, names) for firm in found[:limit]]}

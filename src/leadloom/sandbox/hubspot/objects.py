@@ -89,7 +89,7 @@ def batch_read(hub: Hub, request: Request, _: tuple[str, ...]) -> Reply:
     body = read_body(request, BatchReadBody)
     wanted = [one.id for one in body.inputs]
     _check_batch(wanted)
-    archived = request.query.get("archived") == "true"
+    archived = request.asks("archived")
     names = shown(",".join(body.properties))
     rows, missing = [], []
     for one in wanted:
@@ -171,7 +171,7 @@ def gdpr_delete(hub: Hub, request: Request, _: tuple[str, ...]) -> Reply:
 @ROUTES.add("GET", rf"{CONTACTS}/([^/]+)", READ_CONTACTS)
 def get_contact(hub: Hub, request: Request, args: tuple[str, ...]) -> Reply:
     """A former id answers with the survivor: the reply's ``id`` is another than the one asked for."""
-    archived = request.query.get("archived") == "true"
+    archived = request.asks("archived")
     record = _one(hub, args[0], request.query.get("idProperty"), archived=archived, follow=True)
     if record is None:
         raise not_found("contact", args[0])
