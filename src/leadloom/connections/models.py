@@ -15,7 +15,7 @@ from leadloom.accounts.models import Account, Member
 class Method(models.TextChoices):
     NANGO = "nango"
     OAUTH = "oauth"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - a way to sign in, not a secret
     SANDBOX = "sandbox"
 
 

@@ -13,7 +13,7 @@ from leadloom.contact import JSON, Contact
 from leadloom.errors import LeadloomError
 
 type Cursor = dict[str, JSON]
-"""Where in a pass we are: plain JSON. Equal cursors ask equal requests; the engine refuses one used before in a pass."""
+"""Where in a pass we are: plain JSON. Equal cursors ask equal requests; no pass may use one twice."""
 
 type Record = dict[str, Any]
 """One decoded vendor record, untrusted: any field may be missing, null or of the wrong type."""

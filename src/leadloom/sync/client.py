@@ -76,7 +76,7 @@ class CrmClient:
         self._http.close()
 
     def send(self, request: Request) -> Reply:
-        """The reply, its status 2xx or one the request accepts. Raises the kind of LeadloomError that says what to do next."""
+        """The reply; its status is 2xx or accepted by the request. Raises the LeadloomError that says what next."""
         try:
             return self._attempt(request, self._token(False))
         except TokenExpired:

@@ -157,7 +157,7 @@ def _secrets(settings: TexterSettings, now: datetime) -> tuple[str, ...]:
     sealed = [settings.sealed_secret]
     if settings.old_secret_until and settings.old_secret_until > now:
         sealed.append(settings.sealed_old_secret)
-    return tuple(seals.open_sealed(bytes(one)) for one in sealed if one)
+    return tuple(seals.open_sealed(bytes(one), f"texter:{settings.account_id}") for one in sealed if one)
 
 
 def _send(claim: Claim, now: datetime) -> Result:

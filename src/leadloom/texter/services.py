@@ -57,7 +57,7 @@ def rotate_secret(*, member: Member, now: datetime | None = None) -> str:
     settings = _locked(member)
     if settings.sealed_secret:
         settings.sealed_old_secret, settings.old_secret_until = settings.sealed_secret, now + OLD_SECRET_SIGNS
-    settings.sealed_secret, settings.secret_made_at = seals.seal(secret), now
+    settings.sealed_secret, settings.secret_made_at = seals.seal(secret, f"texter:{settings.account_id}"), now
     settings.save()
     audit(member.account, member.user, "texter.secret_changed")
     return secret

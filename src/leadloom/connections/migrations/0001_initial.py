@@ -7,123 +7,272 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0002_walls'),
+        ("accounts", "0002_walls"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Connection',
+            name="Connection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider', models.CharField(help_text="The provider's slug.", max_length=40)),
-                ('method', models.CharField(choices=[('nango', 'Nango'), ('oauth', 'Oauth'), ('token', 'Token'), ('sandbox', 'Sandbox')], max_length=10)),
-                ('nango_connection_id', models.CharField(blank=True, max_length=255)),
-                ('provider_config_key', models.CharField(blank=True, max_length=255)),
-                ('base_url', models.CharField(blank=True, help_text='Another host, set by the operator alone.', max_length=500)),
-                ('external_account_id', models.CharField(max_length=200)),
-                ('external_account_name', models.CharField(blank=True, max_length=200)),
-                ('facts', models.JSONField(default=dict, help_text='What the provider told of the account: domain, time zone.')),
-                ('sealed_credentials', models.BinaryField(help_text='Direct methods only.', null=True)),
-                ('state', models.CharField(choices=[('connecting', 'Connecting'), ('importing', 'Importing'), ('live', 'Live'), ('catching_up', 'Catching Up'), ('paused', 'Paused'), ('waiting_quota', 'Waiting Quota'), ('needs_reconnect', 'Needs Reconnect'), ('stuck', 'Stuck'), ('disconnected', 'Disconnected')], default='connecting', max_length=20)),
-                ('reason_code', models.CharField(blank=True, max_length=40)),
-                ('reason', models.TextField(blank=True, help_text='Why it is in this state, as a sentence for the customer.')),
-                ('is_active', models.BooleanField(default=True)),
-                ('bookmark', models.TextField(help_text='Where the next pass starts; null until one has completed.', null=True)),
-                ('settings', models.JSONField(default=dict)),
-                ('tables', models.JSONField(default=dict, help_text='Owners and labels as last read.')),
-                ('tables_read_at', models.DateTimeField(null=True)),
-                ('gone_checked_at', models.DateTimeField(null=True)),
-                ('clock_skew_ms', models.IntegerField(default=0, help_text="The vendor's clock minus ours.")),
-                ('released_at', models.DateTimeField(help_text='When a member released the first import to the texter.', null=True)),
-                ('last_change_at', models.DateTimeField(help_text='When a pass last found something new.', null=True)),
-                ('last_synced_at', models.DateTimeField(help_text='When a pass last completed.', null=True)),
-                ('next_due_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('disconnected_at', models.DateTimeField(null=True)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.account')),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to='accounts.member')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("provider", models.CharField(help_text="The provider's slug.", max_length=40)),
+                (
+                    "method",
+                    models.CharField(
+                        choices=[("nango", "Nango"), ("oauth", "Oauth"), ("token", "Token"), ("sandbox", "Sandbox")],
+                        max_length=10,
+                    ),
+                ),
+                ("nango_connection_id", models.CharField(blank=True, max_length=255)),
+                ("provider_config_key", models.CharField(blank=True, max_length=255)),
+                (
+                    "base_url",
+                    models.CharField(blank=True, help_text="Another host, set by the operator alone.", max_length=500),
+                ),
+                ("external_account_id", models.CharField(max_length=200)),
+                ("external_account_name", models.CharField(blank=True, max_length=200)),
+                (
+                    "facts",
+                    models.JSONField(
+                        default=dict, help_text="What the provider told of the account: domain, time zone."
+                    ),
+                ),
+                ("sealed_credentials", models.BinaryField(help_text="Direct methods only.", null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("connecting", "Connecting"),
+                            ("importing", "Importing"),
+                            ("live", "Live"),
+                            ("catching_up", "Catching Up"),
+                            ("paused", "Paused"),
+                            ("waiting_quota", "Waiting Quota"),
+                            ("needs_reconnect", "Needs Reconnect"),
+                            ("stuck", "Stuck"),
+                            ("disconnected", "Disconnected"),
+                        ],
+                        default="connecting",
+                        max_length=20,
+                    ),
+                ),
+                ("reason_code", models.CharField(blank=True, max_length=40)),
+                (
+                    "reason",
+                    models.TextField(blank=True, help_text="Why it is in this state, as a sentence for the customer."),
+                ),
+                ("is_active", models.BooleanField(default=True)),
+                (
+                    "bookmark",
+                    models.TextField(help_text="Where the next pass starts; null until one has completed.", null=True),
+                ),
+                ("settings", models.JSONField(default=dict)),
+                ("tables", models.JSONField(default=dict, help_text="Owners and labels as last read.")),
+                ("tables_read_at", models.DateTimeField(null=True)),
+                ("gone_checked_at", models.DateTimeField(null=True)),
+                ("clock_skew_ms", models.IntegerField(default=0, help_text="The vendor's clock minus ours.")),
+                (
+                    "released_at",
+                    models.DateTimeField(help_text="When a member released the first import to the texter.", null=True),
+                ),
+                ("last_change_at", models.DateTimeField(help_text="When a pass last found something new.", null=True)),
+                ("last_synced_at", models.DateTimeField(help_text="When a pass last completed.", null=True)),
+                ("next_due_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("disconnected_at", models.DateTimeField(null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.account"
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.member"),
+                ),
             ],
             options={
-                'db_table': 'crm_connections',
+                "db_table": "crm_connections",
             },
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('trigger', models.CharField(choices=[('connect', 'Connect'), ('manual', 'Manual'), ('cron', 'Cron'), ('webhook', 'Webhook'), ('sweep', 'Sweep')], max_length=10)),
-                ('strategy', models.CharField(choices=[('append', 'Append'), ('overwrite', 'Overwrite'), ('preview', 'Preview')], default='append', max_length=10)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('waiting', 'Waiting'), ('done', 'Done'), ('failed', 'Failed'), ('stopped', 'Stopped')], default='queued', max_length=10)),
-                ('is_first', models.BooleanField(default=False, help_text='Reads everything: no pass has completed before it.')),
-                ('feed', models.CharField(blank=True, help_text='Which way through the contacts: everything, changes, gone.', max_length=20)),
-                ('cursor', models.JSONField(help_text='Where to go on; saved with the rows before it.', null=True)),
-                ('next_bookmark', models.TextField(help_text="The connection's bookmark once the run has completed.", null=True)),
-                ('total', models.IntegerField(help_text='How many the CRM says there are.', null=True)),
-                ('seen', models.IntegerField(default=0)),
-                ('created', models.IntegerField(default=0)),
-                ('updated', models.IntegerField(default=0)),
-                ('unchanged', models.IntegerField(default=0)),
-                ('linked', models.IntegerField(default=0)),
-                ('skipped', models.IntegerField(default=0)),
-                ('failed', models.IntegerField(default=0)),
-                ('gone', models.IntegerField(default=0)),
-                ('pages', models.IntegerField(default=0)),
-                ('requests', models.IntegerField(default=0)),
-                ('waited_s', models.FloatField(default=0)),
-                ('retries', models.IntegerField(default=0, help_text='Failures in a row; progress sets it back.')),
-                ('changes', models.JSONField(help_text="A preview's result: exact counts and a sample of differences.", null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('started_at', models.DateTimeField(null=True)),
-                ('first_lead_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('resume_at', models.DateTimeField(null=True)),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('error_code', models.CharField(blank=True, max_length=40)),
-                ('error', models.TextField(blank=True, help_text='A sentence for the customer.')),
-                ('error_detail', models.TextField(blank=True, help_text='For us: statuses and ids, nothing personal.')),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.account')),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='connections.connection')),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to='accounts.member')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "trigger",
+                    models.CharField(
+                        choices=[
+                            ("connect", "Connect"),
+                            ("manual", "Manual"),
+                            ("cron", "Cron"),
+                            ("webhook", "Webhook"),
+                            ("sweep", "Sweep"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "strategy",
+                    models.CharField(
+                        choices=[("append", "Append"), ("overwrite", "Overwrite"), ("preview", "Preview")],
+                        default="append",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("waiting", "Waiting"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("stopped", "Stopped"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "is_first",
+                    models.BooleanField(default=False, help_text="Reads everything: no pass has completed before it."),
+                ),
+                (
+                    "feed",
+                    models.CharField(
+                        blank=True,
+                        help_text="Which way through the contacts: everything, changes, gone.",
+                        max_length=20,
+                    ),
+                ),
+                ("cursor", models.JSONField(help_text="Where to go on; saved with the rows before it.", null=True)),
+                (
+                    "next_bookmark",
+                    models.TextField(help_text="The connection's bookmark once the run has completed.", null=True),
+                ),
+                ("total", models.IntegerField(help_text="How many the CRM says there are.", null=True)),
+                ("seen", models.IntegerField(default=0)),
+                ("created", models.IntegerField(default=0)),
+                ("updated", models.IntegerField(default=0)),
+                ("unchanged", models.IntegerField(default=0)),
+                ("linked", models.IntegerField(default=0)),
+                ("skipped", models.IntegerField(default=0)),
+                ("failed", models.IntegerField(default=0)),
+                ("gone", models.IntegerField(default=0)),
+                ("pages", models.IntegerField(default=0)),
+                ("requests", models.IntegerField(default=0)),
+                ("waited_s", models.FloatField(default=0)),
+                ("retries", models.IntegerField(default=0, help_text="Failures in a row; progress sets it back.")),
+                (
+                    "changes",
+                    models.JSONField(
+                        help_text="A preview's result: exact counts and a sample of differences.", null=True
+                    ),
+                ),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("started_at", models.DateTimeField(null=True)),
+                ("first_lead_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("resume_at", models.DateTimeField(null=True)),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("error_code", models.CharField(blank=True, max_length=40)),
+                ("error", models.TextField(blank=True, help_text="A sentence for the customer.")),
+                ("error_detail", models.TextField(blank=True, help_text="For us: statuses and ids, nothing personal.")),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.account"
+                    ),
+                ),
+                (
+                    "connection",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="connections.connection"),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.member"),
+                ),
             ],
             options={
-                'db_table': 'sync_runs',
+                "db_table": "sync_runs",
             },
         ),
         migrations.AddIndex(
-            model_name='connection',
-            index=models.Index(condition=models.Q(('is_active', True)), fields=['next_due_at'], name='crm_connections_due'),
+            model_name="connection",
+            index=models.Index(
+                condition=models.Q(("is_active", True)), fields=["next_due_at"], name="crm_connections_due"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='connection',
-            constraint=models.UniqueConstraint(fields=('account', 'id'), name='crm_connections_in_account'),
+            model_name="connection",
+            constraint=models.UniqueConstraint(fields=("account", "id"), name="crm_connections_in_account"),
         ),
         migrations.AddConstraint(
-            model_name='connection',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_active', True)), fields=('account', 'provider', 'external_account_id'), name='crm_connections_one_active'),
+            model_name="connection",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_active", True)),
+                fields=("account", "provider", "external_account_id"),
+                name="crm_connections_one_active",
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['account', '-id'], name='sync_runs_latest'),
+            model_name="run",
+            index=models.Index(fields=["account", "-id"], name="sync_runs_latest"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('state__in', ('queued', 'running', 'waiting'))), fields=['state', 'resume_at'], name='sync_runs_active'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("state__in", ("queued", "running", "waiting"))),
+                fields=["state", "resume_at"],
+                name="sync_runs_active",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.UniqueConstraint(fields=('account', 'id'), name='sync_runs_in_account'),
+            model_name="run",
+            constraint=models.UniqueConstraint(fields=("account", "id"), name="sync_runs_in_account"),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('queued', 'running', 'waiting'))), fields=('connection',), name='sync_runs_one_active'),
+            model_name="run",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("queued", "running", "waiting"))),
+                fields=("connection",),
+                name="sync_runs_one_active",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('seen', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('created'), '+', models.F('updated')), '+', models.F('unchanged')), '+', models.F('linked')), '+', models.F('skipped')), '+', models.F('failed')))), name='sync_runs_all_accounted_for'),
+            model_name="run",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "seen",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(
+                                django.db.models.expressions.CombinedExpression(
+                                    django.db.models.expressions.CombinedExpression(
+                                        django.db.models.expressions.CombinedExpression(
+                                            models.F("created"), "+", models.F("updated")
+                                        ),
+                                        "+",
+                                        models.F("unchanged"),
+                                    ),
+                                    "+",
+                                    models.F("linked"),
+                                ),
+                                "+",
+                                models.F("skipped"),
+                            ),
+                            "+",
+                            models.F("failed"),
+                        ),
+                    )
+                ),
+                name="sync_runs_all_accounted_for",
+            ),
         ),
     ]
