@@ -3,6 +3,7 @@
 import socket
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, connections
@@ -13,6 +14,7 @@ from tests.texter.receiver import Received
 from tests.texter.situation import Texting
 
 from leadloom.accounts.scope import account_scope
+from leadloom.connections import secrets as seals
 from leadloom.leads.models import Suppression
 from leadloom.texter import deliver as delivering
 from leadloom.texter import retries, services
@@ -429,6 +431,25 @@ def test_the_secret_is_sealed_in_the_database(texting: Texting) -> None:
     key = texting.secret.removeprefix("whsec_")
     assert key.encode() not in bytes(sealed)
     assert key not in row
+
+
+def test_a_lost_server_key_switches_it_off_and_loses_nobody(texting: Texting, settings: Any) -> None:
+    delivery = texting.queue()
+    settings.SECRET_KEYS = ["another-key-" + "y" * 40]
+    assert texting.deliver(delivery) is None
+    assert (texting.settings().is_on, texting.settings().off_code) == (False, OffCode.UNSEALABLE)
+    with account_scope(texting.account.pk):
+        texting.secret = services.rotate_secret(member=texting.member)
+    turn_on(texting)
+    texting.clock.now = timezone.now()
+    assert texting.deliver(delivery) is Verdict.TAKEN
+    texting.verified(texting.service.received[0])
+
+
+def test_a_sealed_secret_is_of_no_use_in_another_account(texting: Texting) -> None:
+    sealed = bytes(texting.settings().sealed_secret or b"")
+    with pytest.raises(seals.CannotOpen):
+        seals.open_sealed(sealed, "texter:999")
 
 
 def test_a_changed_secret_signs_beside_the_old_one_for_a_day(texting: Texting) -> None:

@@ -100,6 +100,10 @@ def _claim(account_id: int, delivery_id: int, now: datetime) -> Claim | Verdict 
         delivery = _due(account_id, delivery_id, now)
         if delivery is None or not _has_room(settings, delivery, now):
             return None
+        secrets = _secrets(settings, now)
+        if not secrets:
+            _switch_off(settings, OffCode.UNSEALABLE, now)
+            return None
         lead = None
         if delivery.lead_id is not None:
             # Waits for an opt-out that is being written at this moment, and then sees it.
@@ -118,7 +122,7 @@ def _claim(account_id: int, delivery_id: int, now: datetime) -> Claim | Verdict 
             token=delivery.lease_token,
             webhook_id=delivery.webhook_id,
             url=settings.url,
-            secrets=_secrets(settings, now),
+            secrets=secrets,
             body=payload.lead_created(lead) if lead else payload.test_message(delivery.created_at),
             personal=tuple(payload.personal_values(lead)) if lead else (),
         )
@@ -154,10 +158,15 @@ def _hold(delivery: Delivery, reason: str, now: datetime) -> None:
 
 
 def _secrets(settings: TexterSettings, now: datetime) -> tuple[str, ...]:
+    """What signs now, the newest first. Empty when the key that sealed it is gone."""
     sealed = [settings.sealed_secret]
     if settings.old_secret_until and settings.old_secret_until > now:
         sealed.append(settings.sealed_old_secret)
-    return tuple(seals.open_sealed(bytes(one), f"texter:{settings.account_id}") for one in sealed if one)
+    opened = []
+    for one in filter(None, sealed):
+        with suppress(seals.CannotOpen):
+            opened.append(seals.open_sealed(bytes(one), settings.seal_context))
+    return tuple(opened)
 
 
 def _send(claim: Claim, now: datetime) -> Result:
@@ -227,8 +236,15 @@ def _judge_receiver(settings: TexterSettings, result: Result, now: datetime) -> 
         settings.probe_at = retries.rest_until(settings.failures, now=now)
     else:
         settings.failures, settings.probe_at = 0, None
-    if result.verdict is Verdict.GONE and settings.is_on:
-        settings.is_on, settings.off_code = False, OffCode.GONE
-        settings.switched_at, settings.switched_by = now, None
-        log.warning("texter.switched_itself_off", account=settings.account_id)
     settings.save()
+    if result.verdict is Verdict.GONE:
+        _switch_off(settings, OffCode.GONE, now)
+
+
+def _switch_off(settings: TexterSettings, code: OffCode, now: datetime) -> None:
+    if not settings.is_on:
+        return
+    settings.is_on, settings.off_code = False, code
+    settings.switched_at, settings.switched_by = now, None
+    settings.save()
+    log.warning("texter.switched_itself_off", account=settings.account_id, why=str(code))

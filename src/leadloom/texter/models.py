@@ -16,6 +16,7 @@ from leadloom.texter.gate import REASONS
 class OffCode(models.TextChoices):
     MEMBER = "member"  # a person switched it off
     GONE = "gone"  # the receiver answered 410
+    UNSEALABLE = "unsealable"  # the key that sealed the secret is not configured any more
 
 
 class TexterSettings(models.Model):
@@ -36,6 +37,11 @@ class TexterSettings(models.Model):
     collected_to = models.BigIntegerField(default=0, help_text="The newest lead that a collection has looked at.")
     failures = models.IntegerField(default=0, help_text="Attempts in a row at which the receiver was of no use.")
     probe_at = models.DateTimeField(null=True, help_text="Leave a failing receiver alone until then.")
+
+    @property
+    def seal_context(self) -> str:
+        """Binds the sealed secret to this account."""
+        return f"texter:{self.account_id}"
 
     class Meta:
         db_table = "texter_settings"

@@ -57,7 +57,7 @@ def rotate_secret(*, member: Member, now: datetime | None = None) -> str:
     settings = _locked(member)
     if settings.sealed_secret:
         settings.sealed_old_secret, settings.old_secret_until = settings.sealed_secret, now + OLD_SECRET_SIGNS
-    settings.sealed_secret, settings.secret_made_at = seals.seal(secret, f"texter:{settings.account_id}"), now
+    settings.sealed_secret, settings.secret_made_at = seals.seal(secret, settings.seal_context), now
     settings.save()
     audit(member.account, member.user, "texter.secret_changed")
     return secret
@@ -75,7 +75,7 @@ def turn_on(*, member: Member, with_missed: bool = False, now: datetime | None =
         raise NotReady("Enter the webhook address of your texting service first.")
     if settings.is_on:
         return
-    if settings.since is None or not (with_missed or settings.off_code == OffCode.GONE):
+    if settings.since is None or (settings.off_code == OffCode.MEMBER and not with_missed):
         settings.since = now
     settings.is_on, settings.off_code = True, ""
     settings.switched_at, settings.switched_by = now, member
