@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.factories import make_connection, make_member, make_run
 
 from leadloom.accounts.models import Account
 from leadloom.accounts.scope import account_scope
@@ -10,7 +11,6 @@ from leadloom.connections.models import Connection
 from leadloom.contact import Contact
 from leadloom.leads.staging import Rejected
 from leadloom.leads.store import Target, Written, write_contacts
-from tests.factories import make_connection, make_member, make_run
 
 type Sync = Callable[..., Written]
 

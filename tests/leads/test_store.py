@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.factories import make_connection, make_lead, make_run
+from tests.leads.conftest import Sync
 
 from leadloom.connections.models import Connection
 from leadloom.contact import Contact, Phone
@@ -11,8 +13,6 @@ from leadloom.leads.models import Lead, LeadChange, Message, SourceContact, Supp
 from leadloom.leads.staging import Rejected
 from leadloom.leads.store import Target, archive_left, write_gone, write_merges
 from leadloom.providers.base import Gone, Merge
-from tests.factories import make_connection, make_lead, make_run
-from tests.leads.conftest import Sync
 
 pytestmark = pytest.mark.django_db
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.factories import make_member
 
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
@@ -10,7 +11,6 @@ from leadloom.connections.models import Connection, Run
 from leadloom.connections.services import connect_with_token, request_run
 from leadloom.sandbox import Sandbox
 from leadloom.sync.work import work_on
-from tests.factories import make_member
 
 type Connect = Callable[..., tuple[Connection, Run]]
 type Refresh = Callable[..., Run]
@@ -48,3 +48,14 @@ def refresh(alice: Member) -> Refresh:
         return work_on(run.pk, run.account_id)
 
     return run_again
+
+
+@pytest.fixture
+def unpaced() -> Callable[[Connection], None]:
+    """Ask the sandbox as fast as it answers: for tests whose numbers, not whose pace, are the point."""
+
+    def lift(connection: Connection) -> None:
+        with account_scope(connection.account_id):
+            Connection.objects.filter(pk=connection.pk).update(method="sandbox", settings={"is_unpaced": True})
+
+    return lift

@@ -48,12 +48,16 @@ class Crm:
     feed: Numbers
     asked: list[str] = field(default_factory=list)
     before_send: Callable[[int], None] = lambda start: None
+    waited: list[float] = field(default_factory=list)
 
     def send(self, request: Request) -> Reply:
         start = int(request.query["from"])
         self.before_send(start)
         self.asked.append(request.query["from"])
         return Reply(200, {}, json.dumps(list(range(self.feed.count))[start : start + self.feed.page_size]).encode())
+
+    def wait(self, seconds: float) -> None:
+        self.waited.append(seconds)
 
 
 @dataclass
@@ -163,6 +167,18 @@ def test_memory_does_not_grow_with_the_crm_because_only_so_many_pages_wait() -> 
     kept.on_save = lambda: ahead.append(len(crm.asked) - len(kept.ids) // feed.page_size)
     walk(feed, crm, kept)
     assert max(ahead) <= 12 + 2000 // feed.page_size + 2
+
+
+def test_a_page_that_cannot_be_read_is_asked_for_three_times_with_a_pause_between() -> None:
+    class Cut(Numbers):
+        def read(self, cursor: Cursor, reply: Reply) -> Page:
+            raise Unreadable("Cut.")
+
+    feed = Cut(30)
+    crm = Crm(feed)
+    with pytest.raises(Unreadable):
+        list(read_pages(feed, feed.first(bookmark=None, now=NOW), crm))
+    assert (len(crm.asked), crm.waited) == (3, [1, 2])
 
 
 def test_a_cursor_that_comes_back_in_the_same_pass_is_refused() -> None:

@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from tests.factories import make_connection, make_member, make_run
 
 from leadloom.accounts.scope import account_scope
 from leadloom.connections.models import Connection, Run, RunState
 from leadloom.errors import SyncStopped
 from leadloom.sync.due import _waiting_runs
 from leadloom.sync.lease import claim, hold
-from tests.factories import make_connection, make_member, make_run
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from leadloom.errors import LeadloomError, NeedsReconnect, SyncStopped, TryLater, Unreadable
+from leadloom.errors import LeadloomError, NeedsReconnect, SyncStopped, TryLater
 from leadloom.providers.base import Reply, Request
 from leadloom.sync.patience import TRIES, Patient
 
@@ -61,13 +61,6 @@ def test_an_outage_is_asked_again_at_growing_distance_a_few_times_only() -> None
     with pytest.raises(TryLater):
         patient(crm, slept).send(ASK)
     assert (crm.asked, sum(slept)) == (TRIES, 2 + 4 + 8 + 16)
-
-
-def test_a_page_that_cannot_be_read_is_asked_for_three_times() -> None:
-    crm = Crm(*[Unreadable("Cut.") for _ in range(5)])
-    with pytest.raises(Unreadable):
-        patient(crm).send(ASK)
-    assert crm.asked == 3
 
 
 def test_a_dead_grant_is_not_asked_again() -> None:

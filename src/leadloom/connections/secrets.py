@@ -17,7 +17,7 @@ VERSION = b"1"
 KEY_NAME, NONCE = 4, 12  # bytes
 
 
-class CannotOpen(Exception):  # noqa: N818 - reads as what it says
+class CannotOpen(Exception):
     """No configured key opens this, or it belongs to something else. The message names neither."""
 
 

@@ -53,7 +53,12 @@ def connect_to_sandbox(*, account: Account, member: Member | None, provider: str
     crm = provider_of(provider)
     token = "pat-na1-sandbox"  # noqa: S105 - the sandbox's well-known token opens nothing else
     found = _test(crm, token, settings.SANDBOX_URL)
-    return _save(account, member, crm, found, method=Method.SANDBOX, token=token, base_url=settings.SANDBOX_URL)
+    connection, run = _save(
+        account, member, crm, found, method=Method.SANDBOX, token=token, base_url=settings.SANDBOX_URL
+    )
+    if settings.SANDBOX_UNPACED:
+        _set(connection, settings={**connection.settings, "is_unpaced": True})
+    return connection, run
 
 
 def connect_with_nango(

@@ -34,6 +34,7 @@ from leadloom.sync.ahead import read_ahead
 PAGES_AHEAD = 12  # fetched and mapped but not saved yet: bounds memory whatever the CRM's size
 CONTACTS_A_SAVE = 2000  # pages that wait are saved together up to this many contacts: fewer, larger transactions
 
+READ_TRIES = 3
 LARGEST_TABLE = 20_000  # names kept of what pages refer to, such as companies
 
 type Tables = dict[str, dict[str, JSON]]
@@ -43,6 +44,8 @@ class Source(Protocol):
     """Sends requests to the CRM, patiently: waits, retries, and raises a LeadloomError when it cannot."""
 
     def send(self, request: Request) -> Reply: ...
+
+    def wait(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +131,27 @@ def read_pages(feed: Feed, cursor: Cursor | None, source: Source) -> Iterator[Pa
         if fingerprint in used:
             raise Unreadable("The CRM sends the same page again and again.", detail="cursor repeated in one pass")
         used.add(fingerprint)
-        page = feed.read(cursor, source.send(feed.request(cursor)))
+        page = ask(feed, cursor, source)
         yield page
         cursor = page.next
+
+
+class Readable[P](Protocol):
+    """What feeds and tables have in common."""
+
+    def request(self, cursor: Cursor) -> Request: ...
+
+    def read(self, cursor: Cursor, reply: Reply) -> P: ...
+
+
+def ask[P](feed: Readable[P], cursor: Cursor, source: Source) -> P:
+    """Ask and read. A reply that cannot be read is asked for again, a few times: most are cut or a proxy's."""
+    for attempt in range(1, READ_TRIES):
+        try:
+            return feed.read(cursor, source.send(feed.request(cursor)))
+        except Unreadable:
+            source.wait(attempt)
+    return feed.read(cursor, source.send(feed.request(cursor)))
 
 
 def read_table(table: TableFeed, source: Source, tables: Tables) -> None:
@@ -138,7 +159,7 @@ def read_table(table: TableFeed, source: Source, tables: Tables) -> None:
     rows = tables.setdefault(table.name, {})
     cursor: Cursor | None = table.first()
     while cursor is not None:
-        page = table.read(cursor, source.send(table.request(cursor)))
+        page = ask(table, cursor, source)
         rows.update(page.rows)
         cursor = page.next
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol
 
-from leadloom.errors import SyncStopped, TryLater, Unreadable
+from leadloom.errors import SyncStopped, TryLater
 from leadloom.providers.base import Reply, Request
 
 LONGEST_WAIT = timedelta(seconds=30)
@@ -51,10 +51,6 @@ class Patient:
                     raise
                 backoff = later.after if later.code == "rate_limited" else later.after * 2 ** (attempt - 1)
                 self.wait(min(backoff, LONGEST_WAIT).total_seconds() * (1 + self._jitter() / 10))
-            except Unreadable:
-                if attempt >= 3:
-                    raise
-                self.wait(attempt * (1 + self._jitter() / 10))
         raise AssertionError("unreachable: the last try returns or raises")
 
     def wait(self, seconds: float) -> None:

@@ -66,7 +66,7 @@ def preview(turn: Turn) -> None:
 
 def _rehearse(target: Target, spool: _Spool) -> tuple[Written, dict[str, Any]]:
     written = Written()
-    undo = transaction.savepoint()
+    undo = transaction.savepoint_create()
     for contacts in spool.contacts():
         written += write_contacts(target, contacts)
     sample = _sample(target)

@@ -11,13 +11,13 @@ from django.db import connection as db
 
 from leadloom.accounts.models import Account
 from leadloom.accounts.scope import account_scope
-from leadloom.connections.models import Connection, Run, RunState, Strategy
+from leadloom.connections.models import Connection, Method, Run, RunState, Strategy
 from leadloom.connections.vault import access_token
 from leadloom.leads.store import Target, keep_statistics_fresh
 from leadloom.providers.base import CrmAccount, Cursor, Provider
 from leadloom.providers.catalogue import provider as provider_of
 from leadloom.sync import endings, plan
-from leadloom.sync.client import CrmClient
+from leadloom.sync.client import CrmClient, Unpaced
 from leadloom.sync.engine import Mapper, Tables, first_cursor, read_tables
 from leadloom.sync.hosts import base_url_of
 from leadloom.sync.pace import SharedPace
@@ -31,7 +31,7 @@ SLICE_S = 20.0
 END = "end"  # the run's feed once every page is saved
 
 
-class MakeWay(Exception):  # noqa: N818 - an order, not an error
+class MakeWay(Exception):
     """The run goes back into the queue: others wait, or the time given to it is used up."""
 
 
@@ -43,7 +43,6 @@ class Turn:
     token: uuid.UUID
     client: CrmClient
     source: Patient
-    pace: SharedPace
     mapper: Mapper
     steps: tuple[str, ...]
     now: datetime
@@ -139,7 +138,8 @@ def take_turn(
     def credential(force: bool) -> str:
         return access_token(connection, force=force)
 
-    pace = SharedPace(provider, connection.external_account_id, wait=wait)
+    is_unpaced = connection.method == Method.SANDBOX and connection.settings.get("is_unpaced") is True
+    pace = Unpaced() if is_unpaced else SharedPace(provider, connection.external_account_id, wait=wait)
     client = CrmClient(provider, base_url=base_url_of(connection, provider), token=credential, pace=pace)
     source = Patient(client, should_stop=lambda: stopping.is_set() or is_lost())
     account = CrmAccount(
@@ -155,7 +155,6 @@ def take_turn(
         token=token,
         client=client,
         source=source,
-        pace=pace,
         mapper=Mapper(provider, account, region, tables),
         steps=plan.steps(run, connection, provider, now=now),
         now=now,

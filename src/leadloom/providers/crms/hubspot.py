@@ -5,6 +5,7 @@ checked 2026-11). All contacts come from the id-ordered list, after one search p
 searches inside a fixed time window, walked by record id; archived contacts come from a list of their own.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,9 @@ OVERLAP = timedelta(minutes=5)
 a minute), so a contact that was indexed late is found by the next pass. Re-reading costs nothing: unchanged contacts
 are recognised by their content."""
 
+REMEMBERED = 100
+"""How many contacts at the edge of a pass the bookmark remembers: a quiet hour then costs one search and no reads."""
+
 AHEAD = timedelta(minutes=1)
 """The window reaches this far past the start of the pass, so that clocks that differ a little lose nothing."""
 
@@ -85,7 +89,7 @@ class Everything:
     """
 
     def first(self, *, bookmark: str | None, now: datetime) -> Cursor:  # noqa: ARG002 - everything needs no bookmark
-        return {"step": "newest", "started": now.isoformat(), "latest": None}
+        return {"step": "newest", "started": now.isoformat(), "latest": None, "edge": {}}
 
     def request(self, cursor: Cursor) -> Request:
         if cursor["step"] == "newest":
@@ -108,8 +112,7 @@ class Everything:
     def read(self, cursor: Cursor, reply: Reply) -> Page:
         body = json_object(reply, NAME)
         records = rows_of(body, "results", NAME)
-        latest = _later(cursor["latest"], records)
-        go_on: Cursor = {"step": "list", "started": cursor["started"], "latest": latest}
+        go_on: Cursor = {"step": "list", "started": cursor["started"], **_reach(cursor, records)}
         if cursor["step"] == "newest":
             total = body.get("total")
             return Page(
@@ -118,7 +121,7 @@ class Everything:
         after = _after(body)
         if after:
             return Page(records=records, merged=_merges(records), next={**go_on, "after": after})
-        return Page(records=records, merged=_merges(records), bookmark=_bookmark(cursor, latest, previous=None))
+        return Page(records=records, merged=_merges(records), bookmark=_bookmark(go_on, previous=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +135,15 @@ class Changes:
     """
 
     def first(self, *, bookmark: str | None, now: datetime) -> Cursor:
+        since, edge = _read_bookmark(bookmark)
         return {
             "step": "search",
-            "lo": bookmark or _EPOCH.isoformat(),
+            "lo": (since or _EPOCH).isoformat(),
             "hi": (now + AHEAD).isoformat(),
             "started": now.isoformat(),
             "latest": None,
+            "edge": {},
+            "known": edge,
             "last": "0",
         }
 
@@ -180,7 +186,8 @@ class Changes:
 
     def _found(self, cursor: Cursor, reply: Reply) -> Page:
         body = json_object(reply, NAME)
-        ids = [str(row.get("id", "")) for row in rows_of(body, "results", NAME)]
+        rows = rows_of(body, "results", NAME)
+        ids = [str(row.get("id", "")) for row in rows]
         numbers = [int(found) for found in ids if found.isdigit()]
         if (
             len(numbers) != len(ids)
@@ -190,15 +197,25 @@ class Changes:
             raise Unreadable("HubSpot's search is out of order. We ask again.", detail="ids do not ascend")
         if not ids:
             return self._end(cursor)
-        is_all = body.get("total") == len(ids)
-        return Page(next={**cursor, "step": "read", "ids": ids, "last": ids[-1], "missing": [], "is_all": is_all})
+        known = cast(dict[str, JSON], cursor["known"])
+        fresh = [str(row["id"]) for row in rows if known.get(str(row["id"])) != _changed_at(row)]
+        found: Cursor = {
+            **cursor,
+            **_reach(cursor, [row for row in rows if str(row["id"]) not in fresh]),
+            "step": "read",
+            "ids": fresh,
+            "last": ids[-1],
+            "missing": [],
+            "is_all": body.get("total") == len(ids),
+        }
+        return self._go_on(found, [], [], ())
 
     def _read_batch(self, cursor: Cursor, reply: Reply) -> Page:
         records = rows_of(json_object(reply, NAME), "results", NAME)
         asked, rest = _ids(cursor)[:BATCH_SIZE], _ids(cursor)[BATCH_SIZE:]
         got = {str(record.get("id")) for record in records}
         missing = [*cast(list[str], cursor["missing"]), *(contact for contact in asked if contact not in got)]
-        after: Cursor = {**cursor, "latest": _later(cursor["latest"], records), "ids": rest, "missing": missing}
+        after: Cursor = {**cursor, **_reach(cursor, records), "ids": rest, "missing": missing}
         return self._go_on(after, records, _merges(records), ())
 
     def _read_one(self, cursor: Cursor, reply: Reply) -> Page:
@@ -211,7 +228,7 @@ class Changes:
         merged = [*_merges([record])]
         if now_called and now_called != asked:
             merged.append(Merge(asked, now_called))
-        after: Cursor = {**cursor, "latest": _later(cursor["latest"], [record]), "ids": rest, "missing": []}
+        after: Cursor = {**cursor, **_reach(cursor, [record]), "ids": rest, "missing": []}
         return self._go_on(after, [record], merged, ())
 
     def _go_on(self, cursor: Cursor, records: Sequence[Record], merged: Sequence[Merge], gone: Sequence[Gone]) -> Page:
@@ -226,12 +243,12 @@ class Changes:
         if cursor["is_all"]:
             end = self._end(cursor)
             return Page(records=records, merged=merged, gone=gone, bookmark=end.bookmark)
-        kept = {name: cursor[name] for name in ("lo", "hi", "started", "latest", "last")}
+        kept = {name: cursor[name] for name in ("lo", "hi", "started", "latest", "edge", "known", "last")}
         return Page(records=records, merged=merged, gone=gone, next={"step": "search", **kept})
 
     def _end(self, cursor: Cursor) -> Page:
         previous = None if cursor["lo"] == _EPOCH.isoformat() else fields.time(cursor["lo"])
-        return Page(bookmark=_bookmark(cursor, cursor["latest"], previous=previous))
+        return Page(bookmark=_bookmark(cursor, previous=previous))
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,18 +518,35 @@ def _after(body: Mapping[str, Any]) -> str | None:
     return str(after) if after else None
 
 
-def _later(latest: JSON, records: Sequence[Record]) -> JSON:
-    """The latest change seen so far, as ISO text."""
-    times = [fields.time(latest), *(fields.time(record.get("updatedAt")) for record in records)]
-    known = [at for at in times if at is not None]
-    return max(known).isoformat() if known else None
+def _changed_at(record: Record) -> str:
+    return fields.text(record.get("updatedAt"))
 
 
-def _bookmark(cursor: Cursor, latest: JSON, *, previous: datetime | None) -> str:
+def _reach(cursor: Cursor, records: Sequence[Record]) -> dict[str, JSON]:
+    """How far the pass has come: the latest change seen, and the contacts at its edge, as the next pass meets them."""
+    seen = {**cast(dict[str, str], cursor["edge"]), **{str(row.get("id")): _changed_at(row) for row in records}}
+    times = {contact: at for contact, text in seen.items() if (at := fields.time(text)) is not None}
+    known = [at for at in (fields.time(cursor["latest"]), *times.values()) if at is not None]
+    if not known:
+        return {"latest": None, "edge": {}}
+    latest = max(known)
+    edge = sorted((contact for contact, at in times.items() if at >= latest - OVERLAP), key=lambda one: times[one])
+    return {"latest": latest.isoformat(), "edge": {contact: seen[contact] for contact in edge[-REMEMBERED:]}}
+
+
+def _bookmark(cursor: Cursor, *, previous: datetime | None) -> str:
+    """Where the next pass starts, and which contacts it will meet again there unless they have changed."""
     started = fields.time(cursor["started"])
     assert started is not None, "first() put it there"
-    found = next_bookmark(latest_seen=fields.time(latest), started=started, overlap=OVERLAP, previous=previous)
-    return found.isoformat()
+    found = next_bookmark(
+        latest_seen=fields.time(cursor["latest"]), started=started, overlap=OVERLAP, previous=previous
+    )
+    return json.dumps({"since": found.isoformat(), "edge": cursor["edge"]})
+
+
+def _read_bookmark(bookmark: str | None) -> tuple[datetime | None, dict[str, JSON]]:
+    kept = json.loads(bookmark) if bookmark else {}
+    return fields.time(kept.get("since")), kept.get("edge", {})
 
 
 def _milliseconds(iso: JSON) -> str:
