@@ -2,6 +2,7 @@
 
 import structlog
 from django.db import Error, transaction
+from procrastinate.exceptions import ProcrastinateException
 
 from leadloom.connections.models import Run, Trigger
 
@@ -22,5 +23,5 @@ def ring(run: Run, *, priority: int | None = None) -> None:
             sync_run.configure(priority=PRIORITY[Trigger(run.trigger)] if priority is None else priority).defer(
                 run_id=run.pk, account_id=run.account_id
             )
-    except Error as error:
+    except (Error, ProcrastinateException) as error:
         log.warning("sync.ring_failed", run=run.pk, account=run.account_id, error=type(error).__name__)

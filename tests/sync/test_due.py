@@ -1,0 +1,133 @@
+"""The hour comes, workers die, jobs get lost: what starts runs and what rescues them."""
+
+from datetime import UTC, datetime, timedelta
+from threading import Thread
+
+import pytest
+from django.db import connection as db
+from django.db import connections
+from tests.factories import make_connection, make_member, make_run
+
+from leadloom.accounts.models import Member
+from leadloom.accounts.scope import account_scope, system_scope
+from leadloom.connections.models import Connection, Run, RunState, State
+from leadloom.connections.services import pause, request_run
+from leadloom.sync.due import ring_waiting_runs, start_due_runs
+
+PAST = datetime.now(UTC) - timedelta(hours=1)
+
+
+def jobs_for(run: Run) -> int:
+    with db.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM procrastinate_jobs WHERE (args ->> 'run_id')::bigint = %s", [run.pk])
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+@pytest.mark.django_db
+def test_every_active_connection_that_is_due_gets_a_run_and_no_other() -> None:
+    alice, charlie = make_member(), make_member("charlie@example.com", "Charlie's")
+    due = make_connection(alice.account, next_due_at=PAST)
+    due_too = make_connection(charlie.account, next_due_at=None)
+    make_connection(alice.account, external_account_id="2", next_due_at=datetime.now(UTC) + timedelta(minutes=30))
+    make_connection(alice.account, external_account_id="3", next_due_at=PAST, state=State.PAUSED)
+    make_connection(alice.account, external_account_id="4", next_due_at=PAST, is_active=False)
+    make_connection(alice.account, external_account_id="5", next_due_at=PAST, state=State.NEEDS_RECONNECT)
+    report = start_due_runs()
+    assert {result.connection_id for result in report.results} == {due.pk, due_too.pk}
+    assert (report.total, report.queued, report.failed) == (2, 2, 0)
+
+
+@pytest.mark.django_db
+def test_one_connection_that_cannot_start_never_stops_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = make_member()
+    broken = make_connection(alice.account, next_due_at=PAST)
+    fine = make_connection(alice.account, external_account_id="2", next_due_at=PAST)
+
+    def break_one(*, connection: Connection, **options: object) -> tuple[Run, bool]:
+        if connection.pk == broken.pk:
+            raise RuntimeError("surprise")
+        return request_run(connection=connection, trigger="cron")
+
+    monkeypatch.setattr("leadloom.connections.services.request_run", break_one)
+    report = start_due_runs()
+    assert {result.connection_id: result.error for result in report.results} == {
+        broken.pk: "RuntimeError",
+        fine.pk: "",
+    }
+
+
+@pytest.mark.django_db
+def test_a_run_whose_job_was_lost_is_rung_for_once_and_not_again_while_the_job_waits() -> None:
+    connection = make_connection(make_member().account)
+    run = make_run(connection, state="queued")
+    with account_scope(run.account_id):
+        Run.objects.filter(pk=run.pk).update(created_at=PAST)
+    assert ring_waiting_runs() == 1
+    assert ring_waiting_runs() == 0
+    assert jobs_for(run) == 1
+
+
+@pytest.mark.django_db
+def test_a_ring_that_fails_does_not_undo_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    from leadloom.sync import jobs
+
+    connection = make_connection(make_member().account)
+    monkeypatch.setattr(jobs.sync_run, "name", "x" * 1000)  # longer than the queue's column takes
+    with account_scope(connection.account_id):
+        run, joined = request_run(connection=connection, trigger="manual")
+        assert not joined
+        assert Run.objects.filter(pk=run.pk).exists()
+
+
+@pytest.mark.django_db
+def test_a_second_request_joins_the_run_under_way() -> None:
+    connection = make_connection(make_member().account)
+    with account_scope(connection.account_id):
+        first, _ = request_run(connection=connection, trigger="manual")
+        second, joined = request_run(connection=connection, trigger="cron")
+    assert (second.pk, joined) == (first.pk, True)
+
+
+@pytest.mark.django_db
+def test_pausing_stops_the_run_under_way() -> None:
+    connection = make_connection(make_member().account)
+    with account_scope(connection.account_id):
+        run, _ = request_run(connection=connection, trigger="manual")
+        pause(connection)
+        run.refresh_from_db()
+        connection.refresh_from_db()
+    assert (run.state, connection.state) == (RunState.STOPPED, State.PAUSED)
+
+
+def test_fifty_requests_at_the_same_moment_make_one_run(committed: None) -> None:
+    member: Member = make_member()
+    connection = make_connection(member.account)
+    got: list[int] = []
+
+    def press_refresh() -> None:
+        try:
+            with account_scope(connection.account_id):
+                got.append(request_run(connection=connection, trigger="manual")[0].pk)
+        finally:
+            connections.close_all()
+
+    threads = [Thread(target=press_refresh) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 50
+    assert len(set(got)) == 1
+
+
+@pytest.mark.django_db
+def test_the_scheduler_sees_ids_of_all_accounts_and_may_write_none() -> None:
+    connection = make_connection(make_member().account)
+    with system_scope(), db.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM crm_connections")
+        assert cursor.fetchone() == (1,)
+        cursor.execute("UPDATE crm_connections SET bookmark = 'x' WHERE id = %s", [connection.pk])
+        assert cursor.rowcount == 0
+        cursor.execute("SELECT count(*) FROM leads")
+        assert cursor.fetchone() == (0,)
