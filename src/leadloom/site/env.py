@@ -50,3 +50,8 @@ def integer(name: str, default: int, *, least: int = 0) -> int:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def data_dir() -> Path:
+    """Where Leadloom keeps what is its own: the embedded database, its key, collected static files."""
+    return Path(text("LEADLOOM_DATA_DIR") or Path.home() / ".local" / "share" / "leadloom").expanduser()

@@ -6,6 +6,7 @@ and the database is embedded, one is made once and kept beside the data, readabl
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from leadloom.site import env
@@ -35,9 +36,7 @@ def _kept_key(path: Path) -> str:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(48))
-        try:
+        with suppress(FileExistsError):
             os.link(fresh, path)  # atomic, and refuses when another start was faster
-        except FileExistsError:
-            pass
         fresh.unlink()
     return path.read_text().strip()

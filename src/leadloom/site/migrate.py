@@ -5,7 +5,6 @@ run again and from two machines at once: an advisory lock makes the second wait.
 """
 
 import os
-import sys
 from urllib.parse import urlsplit
 
 
@@ -31,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,12 +11,14 @@ from leadloom.site.keys import secret_keys
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-DATA_DIR = Path(env.text("LEADLOOM_DATA_DIR") or Path.home() / ".local" / "share" / "leadloom").expanduser()
+DATA_DIR = env.data_dir()
 DEBUG = env.boolean("LEADLOOM_DEBUG", False)
 LEADLOOM_URL = env.text("LEADLOOM_URL", "http://127.0.0.1:8000").rstrip("/")
 _own = urlsplit(LEADLOOM_URL)
 if _own.scheme not in ("http", "https") or not _own.hostname:
-    raise env.SettingError(f"LEADLOOM_URL must be a full address such as https://leads.example.com, not {LEADLOOM_URL!r}")
+    raise env.SettingError(
+        f"LEADLOOM_URL must be a full address such as https://leads.example.com, not {LEADLOOM_URL!r}"
+    )
 IS_HTTPS = _own.scheme == "https"
 
 # Keys: the first seals, the rest only open, so a key can be rotated without losing anything.
@@ -45,6 +47,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "leadloom.site.logs.request_log",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
@@ -174,6 +177,8 @@ ALLOW_PRIVATE_URLS = env.boolean("LEADLOOM_ALLOW_PRIVATE_URLS", False)
 OPEN_SIGNUP = env.boolean("LEADLOOM_OPEN_SIGNUP", False)
 # The address of a sandbox CRM that the demo offers in its connect dialog; empty outside the demo.
 SANDBOX_URL = env.text("LEADLOOM_SANDBOX_URL").rstrip("/")
+# A sandbox without limits is asked as fast as it answers, for benchmarks. Real CRMs are always asked at their pace.
+SANDBOX_UNPACED = env.boolean("LEADLOOM_SANDBOX_UNPACED", False)
 DEMO_KEY = env.secret("LEADLOOM_DEMO_KEY")
 
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
