@@ -114,7 +114,7 @@ def _waiting_runs() -> list[tuple[int, int]]:
                 ORDER BY r.id LIMIT 500
                 """
             )
-            return cursor.fetchall()
+            return [(int(account), int(run)) for account, run in cursor.fetchall()]
         except Error:
             log.exception("sync.cannot_look_for_waiting_runs")
             raise

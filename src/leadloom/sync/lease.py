@@ -28,14 +28,14 @@ def claim(run_id: int, account_id: int) -> uuid.UUID | None:
         cursor.execute(
             """
             UPDATE sync_runs
-            SET state = 'running', lease_token = %(token)s, lease_until = clock_timestamp() + %(lease)s,
+            SET state = 'running', lease_token = %(token)s, lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
                 started_at = coalesce(started_at, clock_timestamp()), resume_at = NULL
             WHERE account_id = %(account)s AND id = %(run)s
               AND (state = 'queued'
                    OR (state = 'waiting' AND coalesce(resume_at, '-infinity') <= clock_timestamp())
                    OR (state = 'running' AND coalesce(lease_until, '-infinity') <= clock_timestamp()))
             """,
-            {"token": token, "lease": LEASE, "account": account_id, "run": run_id},
+            {"token": token, "lease": LEASE.total_seconds(), "account": account_id, "run": run_id},
         )
         return token if cursor.rowcount else None
 
@@ -92,9 +92,9 @@ class LeaseKeeper:
         with account_scope(self._account_id), connection.cursor() as cursor:
             cursor.execute(
                 """
-                UPDATE sync_runs SET lease_until = clock_timestamp() + %s
+                UPDATE sync_runs SET lease_until = clock_timestamp() + make_interval(secs => %s)
                 WHERE account_id = %s AND id = %s AND lease_token = %s AND state = 'running'
                 """,
-                [LEASE, self._account_id, self._run_id, self._token],
+                [LEASE.total_seconds(), self._account_id, self._run_id, self._token],
             )
             return bool(cursor.rowcount)

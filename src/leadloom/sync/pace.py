@@ -92,12 +92,13 @@ def _move_free_at(key: str, interval: timedelta, count: int, *, burst: int) -> f
         cursor.execute(
             """
             INSERT INTO pace_buckets AS b (key, free_at)
-            VALUES (%(key)s, clock_timestamp() + (%(count)s - %(burst)s) * %(interval)s)
+            VALUES (%(key)s, clock_timestamp() + make_interval(secs => (%(count)s - %(burst)s) * %(seconds)s))
             ON CONFLICT (key) DO UPDATE
-            SET free_at = greatest(b.free_at, clock_timestamp() - %(burst)s * %(interval)s) + %(count)s * %(interval)s
+            SET free_at = greatest(b.free_at, clock_timestamp() - make_interval(secs => %(burst)s * %(seconds)s))
+                          + make_interval(secs => %(count)s * %(seconds)s)
             RETURNING extract(epoch FROM free_at - clock_timestamp())
             """,
-            {"key": key, "count": count, "burst": burst, "interval": interval},
+            {"key": key, "count": count, "burst": burst, "seconds": interval.total_seconds()},
         )
         row = cursor.fetchone()
     assert row
