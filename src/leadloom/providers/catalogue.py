@@ -8,7 +8,7 @@ from leadloom.providers import crms
 from leadloom.providers.base import Provider
 
 
-class UnknownProvider(LookupError):  # noqa: N818 - reads as what it says
+class UnknownProvider(LookupError):
     """No CRM has this slug. The message lists those that have one."""
 
 

@@ -6,47 +6,63 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from leadloom.providers.phones import REGIONS
+
 LONGEST_NAME = 300
 LONGEST_TEXT = 20_000  # of notes and descriptions: more than anybody reads; the raw record keeps the rest
+LONGEST_EMAIL = 254  # RFC 5321; a longer one is no address, and half of one is somebody else's
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+# Control characters, half surrogates, and the marks that set the direction of text: nobody sees them, everybody copies
+# them. Joiners stay: Persian names and family emoji need them.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 _SPACES = re.compile(r"\s+")
-_EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+")
+_EMAIL = re.compile(r"[^@\s,;<>()\"]+@[^@\s,;<>()\"]+\.[^@\s,;<>()\".]+")
 _FALSE = frozenset({"", "false", "0", "no", "n", "off", "none", "null"})
+_SHORTEST_EPOCH = 9  # digits: milliseconds of 1970-01-02; fewer is a year, a number, anything but a time
 
 
 def text(value: Any, *, longest: int = LONGEST_NAME) -> str:
-    """One line: trimmed, spaces folded, control characters and half surrogates dropped. Blank for what is no scalar."""
-    if value is None:
+    """One line: trimmed, spaces folded, unseen characters dropped. Numbers written out; blank for what is no scalar."""
+    if not value:
+        return "0" if value == 0 and type(value) is int else ""
+    if isinstance(value, str):
+        if value.isascii() and value.isprintable() and "  " not in value:  # most values: nothing to clean
+            return value.strip()[:longest].rstrip()
+        return _SPACES.sub(" ", _UNSEEN.sub("", value)).strip()[:longest].rstrip()
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
-    if not isinstance(value, str):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return ""
-        value = str(value)
-    if value.isascii() and value.isprintable() and "  " not in value:  # most values: nothing to clean
-        return value.strip()[:longest]
-    return _SPACES.sub(" ", _CONTROL.sub("", value)).strip()[:longest]
+    try:
+        return str(value)[:longest]
+    except ValueError:  # Python refuses to write out integers of thousands of digits
+        return ""
 
 
 def long_text(value: Any) -> str:
     """Text that keeps its lines."""
     if not isinstance(value, str):
         return text(value, longest=LONGEST_TEXT)
-    return _CONTROL.sub("", value).strip()[:LONGEST_TEXT]
+    return _UNSEEN.sub("", value).strip()[:LONGEST_TEXT]
+
+
+def parts(value: Any, separator: str = ";") -> list[str]:
+    """The values of a field that holds several: ``a;b``. Cut nowhere but at the separators."""
+    return [part for found in value.split(separator) if (part := text(found))] if isinstance(value, str) else []
 
 
 def is_true(value: Any) -> bool:
-    """Whether a flag is set. Vendors send ``"false"`` as text; a date means that it was set then."""
+    """Whether a flag is set. Vendors send ``"false"`` as text; a date says since when; in doubt it is set."""
     if isinstance(value, str):
         return value.strip().lower() not in _FALSE
-    return bool(value) and isinstance(value, bool | int | float)
+    return bool(value)
 
 
 def time(value: Any) -> datetime | None:
     """An aware time in UTC from ISO text or epoch milliseconds; None for anything else."""
     try:
         if isinstance(value, str) and value:
-            if value.isdigit():
+            if value.isdigit() and len(value) >= _SHORTEST_EPOCH:
                 return datetime.fromtimestamp(int(value) / 1000, UTC)
             found = datetime.fromisoformat(value)
             return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
@@ -65,8 +81,8 @@ def emails(values: Iterable[Any]) -> tuple[str, ...]:
     """Lower-cased addresses, each once, in order; what is no address is left out."""
     found: dict[str, None] = {}
     for value in values:
-        address = text(value, longest=320).lower()
-        if address and _EMAIL.fullmatch(address):
+        address = text(value, longest=LONGEST_EMAIL + 1).lower()
+        if address and len(address) <= LONGEST_EMAIL and _EMAIL.fullmatch(address):
             found[address] = None
     return tuple(found)
 
@@ -75,9 +91,8 @@ def emails(values: Iterable[Any]) -> tuple[str, ...]:
 def region_of(country: str) -> str | None:
     """``DE`` for ``Germany``, ``Deutschland``, ``de`` or ``DEU``; None when we do not know the country."""
     name = country.strip().strip(".").casefold()
-    if len(name) == 2 and name.isalpha() and name.isascii():
-        return {"uk": "GB"}.get(name, name.upper())
-    return _REGIONS.get(name)
+    code = _REGIONS.get(name, name.upper())
+    return code if code in REGIONS else None
 
 
 _COUNTRIES = """
@@ -89,7 +104,7 @@ AR arg argentina
 CL chl chile
 CO col colombia
 PE per peru|perú
-GB gbr united kingdom|great britain|england|scotland|wales|northern ireland|u.k
+GB gbr uk|united kingdom|great britain|england|scotland|wales|northern ireland|u.k
 IE irl ireland|éire
 FR fra france
 DE deu germany|deutschland
