@@ -7,7 +7,7 @@ never with a traceback.
 import os
 import signal
 import sys
-from contextlib import suppress
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -23,6 +23,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+class Limit(StrEnum):
+    real = "real"
+    none = "none"
+
 
 Host = Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for every network.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")]
@@ -114,6 +120,52 @@ def worker(
         run_worker(concurrency or settings.WORKER_CONCURRENCY)
 
 
+Crm = Annotated[str, typer.Option(help="Which CRM to simulate.")]
+Contacts = Annotated[int, typer.Option(min=0, help="How many contacts it has.")]
+Latency = Annotated[float, typer.Option("--latency-ms", min=0, help="After how many milliseconds it answers.")]
+Limits = Annotated[Limit, typer.Option(help="Whether it keeps to the vendor's published limits.")]
+
+
+@app.command()
+def demo(
+    crm: Crm = "hubspot",
+    contacts: Contacts = 5_000,
+    latency_ms: Latency = 150,
+    limits: Limits = Limit.real,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="8000, or a free one if that is taken.")] = None,
+    keep: Annotated[bool, typer.Option(help="Go on with the data of the last demo.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Do the main job without a browser and print its figures.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try Leadloom with a simulated CRM: nothing to set up, nothing leaves this machine."""
+    from leadloom.site.demo import CrmWish, run_demo
+
+    wish = CrmWish(crm, contacts, latency_ms, limits.value)
+    if once:
+        from leadloom.site.once import run_once
+
+        raise typer.Exit(run_once(wish, as_json=as_json))
+    run_demo(wish, port=port, keep=keep)
+
+
+@app.command()
+def sandbox(
+    crm: Annotated[str, typer.Argument(help="Which CRM to simulate.")] = "hubspot",
+    port: Port = 8040,
+    contacts: Contacts = 500,
+    latency_ms: Latency = 0,
+    limits: Limits = Limit.real,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same contacts.")] = 1,
+    descriptor: Annotated[int | None, typer.Option("--fd", hidden=True)] = None,
+) -> None:
+    """Start a simulated CRM alone, for trying things out."""
+    from leadloom.site.demo import CrmWish, serve_sandbox
+
+    serve_sandbox(CrmWish(crm, contacts, latency_ms, limits.value), seed=seed, port=port, descriptor=descriptor)
+
+
 @app.command()
 def migrate() -> None:
     """Bring the database to this version's tables, as the role of DATABASE_OWNER_URL."""
@@ -121,8 +173,3 @@ def migrate() -> None:
 
     with ready(migrate=True):
         typer.echo("The database is up to date.")
-
-
-if __name__ == "__main__":
-    with suppress(BrokenPipeError):
-        main()

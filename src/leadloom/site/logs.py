@@ -85,6 +85,7 @@ def configure() -> None:
     for chatty in ("procrastinate", "uvicorn", "uvicorn.error", "asyncio", "httpx2", "httpcore2", "hpack", "psycopg"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     logging.getLogger("uvicorn.access").disabled = True  # it would log query strings
+    logging.getLogger("django.request").setLevel(logging.ERROR)  # it would log what strangers type; see request_log
     logging.captureWarnings(True)
 
 

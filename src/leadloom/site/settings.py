@@ -48,6 +48,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "leadloom.site.logs.request_log",
+    "leadloom.site.wire.json_errors",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
@@ -169,6 +170,7 @@ SYNC_SCHEDULE = env.text("SYNC_SCHEDULE", "0 * * * *")
 if not croniter.is_valid(SYNC_SCHEDULE):
     raise env.SettingError(f"SYNC_SCHEDULE must be a cron expression such as '0 * * * *', not {SYNC_SCHEDULE!r}")
 CRON_SECRET = env.secret("CRON_SECRET")
+METRICS_TOKEN = env.secret("METRICS_TOKEN")
 WORKER_CONCURRENCY = env.integer("LEADLOOM_CONCURRENCY", 8, least=1)
 
 # May addresses typed by customers (webhook targets) lie in private networks? Only the operator can say yes.

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from leadloom.site import lifeline
 
-CLI = (sys.executable, "-m", "leadloom.site.cli")
+CLI = (sys.executable, "-m", "leadloom.site")
 POLL_S = 0.2
 GRACE_S = 15  # what a child may take to end; a run hands over at its next page, which takes seconds
 STEADY_S = 60  # a child that has lived this long is forgiven its earlier crashes
@@ -75,6 +75,9 @@ class Supervisor:
         self._children.append(child)
         self._launch(child)
         return child
+
+    def child(self, name: str) -> Child:
+        return next(child for child in self._children if child.name == name)
 
     def stop(self) -> None:
         """Ask ``watch`` to return. May be called from a signal handler."""
