@@ -30,7 +30,8 @@ def is_worker_alive() -> bool:
     """Has any worker process been heard of lately?"""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM procrastinate_workers WHERE last_heartbeat > clock_timestamp() - %s)", [SILENT]
+            "SELECT EXISTS (SELECT FROM procrastinate_workers WHERE last_heartbeat > %s)",
+            [datetime.now(UTC) - SILENT],
         )
         row = cursor.fetchone()
     return bool(row and row[0])
