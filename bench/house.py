@@ -1,0 +1,146 @@
+"""A whole house to measure in: database, simulated CRM and worker, each a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import psycopg
+
+if TYPE_CHECKING:
+    from leadloom.connections.models import Run
+    from leadloom.sandbox import Sandbox
+
+LONGEST_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one run came to."""
+
+    seconds: float
+    seen: int
+    requests: int
+    first_lead_s: float
+    told: str
+
+
+@contextmanager
+def open_house(folder: Path, *, contacts: int, latency_ms: float) -> "Iterator[House]":
+    """Everything started and migrated, and stopped again at the end."""
+    from leadloom.sandbox import Sandbox
+    from leadloom.site.embedded import postgres
+
+    with postgres(folder) as server, Sandbox(contacts=contacts, latency_ms=latency_ms, own_process=True) as box:
+        os.environ |= {
+            "LEADLOOM_DATA_DIR": str(folder),
+            "LEADLOOM_EMBEDDED": "true",
+            "DATABASE_URL": server.app_url,
+            "DATABASE_OWNER_URL": server.owner_url,
+            "DJANGO_SETTINGS_MODULE": "leadloom.site.settings",
+            "LEADLOOM_SANDBOX_URL": box.url,
+            "LEADLOOM_SANDBOX_UNPACED": "true",
+            "LEADLOOM_LOG_LEVEL": "warning",
+        }
+        subprocess.run([sys.executable, "-m", "leadloom.site.migrate"], check=True)
+        import django
+
+        django.setup()
+        worker = subprocess.Popen([sys.executable, "-m", "leadloom.site", "worker"])
+        try:
+            _await(worker)
+            yield House(box, worker, server.admin_url)
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            worker.wait(30)
+            from django.db import connections
+
+            connections.close_all()
+
+
+def _await(worker: subprocess.Popen[bytes]) -> None:
+    """Until the worker listens: its start is not what is measured."""
+    from leadloom.sync.finish import is_worker_alive
+
+    while not is_worker_alive():
+        if worker.poll() is not None:
+            raise SystemExit("the worker did not start")
+        time.sleep(0.1)
+
+
+class House:
+    def __init__(self, box: "Sandbox", worker: subprocess.Popen[bytes], admin_url: str) -> None:
+        from leadloom.accounts.services import open_account
+
+        self._box = box
+        self._worker = psutil.Process(worker.pid)
+        self._admin_url = admin_url
+        self._member = open_account(name="Bench", email="bench@example.com", password="only for this run")
+        self._wal_before = self._wal()
+
+    def connect(self) -> Pass:
+        from leadloom.accounts.scope import account_scope
+        from leadloom.connections.services import connect_to_sandbox
+
+        account = self._member.account
+        with account_scope(account.pk):
+            self._connection, run = connect_to_sandbox(account=account, member=self._member, provider="hubspot")
+        done = self._finish(run)
+        self.wal_bytes = self._wal() - self._wal_before
+        return done
+
+    def refresh(self) -> Pass:
+        from leadloom.accounts.scope import account_scope
+        from leadloom.connections.services import request_run
+
+        with account_scope(self._member.account_id):
+            self._connection.refresh_from_db()
+            run, _ = request_run(connection=self._connection, trigger="manual")
+        return self._finish(run)
+
+    def change(self, count: int) -> None:
+        for contact in list(islice(self._box.contacts(), count)):
+            self._box.change(contact.id, company="Changed for the benchmark")
+
+    def _finish(self, run: "Run") -> Pass:
+        from leadloom.sync.wait import wait_for
+
+        run = wait_for(run.pk, run.account_id, LONGEST_S)
+        if run.state != "done" or run.finished_at is None:
+            raise SystemExit(f"the run ended as {run.state}: {run.error} {run.error_detail}")
+        first = (run.first_lead_at - run.created_at).total_seconds() if run.first_lead_at else float("nan")
+        others = run.updated + run.unchanged + run.failed
+        told = f"{run.seen:,} = {run.created:,}+{run.linked:,}+{run.skipped:,}+{others:,}"
+        return Pass((run.finished_at - run.created_at).total_seconds(), run.seen, run.requests, first, told)
+
+    @property
+    def postgres(self) -> str:
+        with psycopg.connect(self._admin_url) as connection:
+            row = connection.execute("SHOW server_version").fetchone()
+        return f"PostgreSQL {row[0]}" if row else "PostgreSQL"
+
+    @property
+    def worker_cpu_s(self) -> float:
+        spent = self._worker.cpu_times()
+        return float(spent.user + spent.system)
+
+    @property
+    def worker_peak_mb(self) -> float:
+        """The most memory the worker ever held, as the kernel counts it."""
+        for line in Path(f"/proc/{self._worker.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+        return float("nan")
+
+    def _wal(self) -> int:
+        with psycopg.connect(self._admin_url) as connection:
+            row = connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')").fetchone()
+        return int(row[0]) if row else 0
