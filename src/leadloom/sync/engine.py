@@ -35,6 +35,7 @@ PAGES_AHEAD = 12  # fetched and mapped but not saved yet: bounds memory whatever
 CONTACTS_A_SAVE = 2000  # pages that wait are saved together up to this many contacts: fewer, larger transactions
 
 READ_TRIES = 3
+TABLES_AT_ONCE = 4
 LARGEST_TABLE = 20_000  # names kept of what pages refer to, such as companies
 
 type Tables = dict[str, dict[str, JSON]]
@@ -76,10 +77,11 @@ class Mapper:
     tables: Tables
 
     def map(self, records: Sequence[Record], source: Source) -> list[Contact | Rejected]:
-        for table in self.provider.missing(records, self.tables):
-            if len(self.tables.get(table.name, ())) >= LARGEST_TABLE:
-                self.tables[table.name].clear()  # memory must not grow with the CRM
-            read_table(table, source, self.tables)
+        missing = self.provider.missing(records, self.tables)
+        for name in {table.name for table in missing}:
+            if len(self.tables.get(name, ())) >= LARGEST_TABLE:
+                self.tables[name].clear()  # memory must not grow with the CRM
+        read_tables(missing, source, self.tables)
         return [self._map_one(record) for record in records]
 
     def _map_one(self, record: Record) -> Contact | Rejected:
@@ -164,10 +166,13 @@ def read_table(table: TableFeed, source: Source, tables: Tables) -> None:
         cursor = page.next
 
 
-def read_tables(provider: Provider, source: Source, tables: Tables) -> None:
-    """Read the provider's small tables side by side, so that names cost one round trip."""
-    feeds = provider.tables()
-    with ThreadPoolExecutor(max(1, len(feeds)), "tables") as pool:
+def read_tables(feeds: Sequence[TableFeed], source: Source, tables: Tables) -> None:
+    """Read tables side by side, so that names cost one round trip."""
+    if len(feeds) == 1:
+        read_table(feeds[0], source, tables)
+    if len(feeds) <= 1:
+        return
+    with ThreadPoolExecutor(min(len(feeds), TABLES_AT_ONCE), "tables") as pool:
         for done in [pool.submit(read_table, feed, source, tables) for feed in feeds]:
             done.result()
 

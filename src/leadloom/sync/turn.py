@@ -98,7 +98,7 @@ class Turn:
         """Read owners and labels when the ones we hold are old. Runs beside the first request."""
         if self.fresh_tables is None and plan.needs_tables(self.run, self.connection, now=self.now):
             fresh: Tables = {}
-            read_tables(self.provider, self.source, fresh)
+            read_tables(self.provider.tables(), self.source, fresh)
             self.fresh_tables = {name: dict(rows) for name, rows in fresh.items()}
             self.mapper.tables.update(fresh)
 

@@ -274,12 +274,13 @@ class Archived:
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Owners by id, the deactivated ones too: they are on a list of their own, and their contacts keep them."""
+    """Owners by id. Deactivated ones are on a list of their own, and their contacts keep them: both are read."""
 
+    archived: bool
     name: str = "owners"
 
     def first(self) -> Cursor:
-        return {"archived": "false"}
+        return {"archived": "true" if self.archived else "false"}
 
     def request(self, cursor: Cursor) -> Request:
         return Request("GET", "/crm/v3/owners", {"limit": "100", **{key: str(value) for key, value in cursor.items()}})
@@ -294,9 +295,7 @@ class Owners:
             for row in rows_of(body, "results", NAME)
         }
         after = _after(body)
-        if after:
-            return TablePage(rows, {"archived": cursor["archived"], "after": after})
-        return TablePage(rows, {"archived": "true"} if cursor["archived"] == "false" else None)
+        return TablePage(rows, {"archived": cursor["archived"], "after": after} if after else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +384,7 @@ class HubSpot:
         return Archived()
 
     def tables(self) -> Sequence[TableFeed]:
-        return (Owners(), Labels("hs_lead_status"), Labels("lifecyclestage"))
+        return (Owners(archived=False), Owners(archived=True), Labels("hs_lead_status"), Labels("lifecyclestage"))
 
     def missing(self, records: Sequence[Record], tables: Tables) -> Sequence[TableFeed]:
         known = tables.get("companies", {})
