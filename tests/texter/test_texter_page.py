@@ -42,7 +42,7 @@ def test_a_newcomer_is_led_from_the_address_to_the_switch(db: None, client: Clie
     settings.ALLOW_PRIVATE_URLS = True
     client.force_login(make_member().user)
     page = client.get("/texter/").text
-    assert "Enter the webhook address of your texting service below" in page
+    assert "Enter the webhook address of your texting service first, then switch on here" in page
     shown = client.post("/texter/address", {"address": "http://127.0.0.1:8081/leads"})
     assert SECRET.search(shown.text)
     assert "no-store" in shown["Cache-Control"]
@@ -204,3 +204,11 @@ def test_names_are_shown_as_text(alice: Client, texting: Texting) -> None:
     assert "<script>alert(1)" not in alice.get("/texter/").text
     with account_scope(texting.account.pk):
         assert Lead.objects.count() == 1
+
+
+def test_the_figures_count_leads_and_no_tests(alice: Client, texting: Texting) -> None:
+    texting.deliver(texting.queue())
+    with account_scope(texting.account.pk):
+        test = services.send_test(member=texting.member)
+    texting.deliver(test)
+    assert "<dt>handed over</dt><dd>1</dd>" in alice.get("/texter/").text

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from leadloom.texter.gate import LEADS, LISTED, REASON, REASONS, Reason
-from leadloom.texter.models import Delivery, DeliveryState
+from leadloom.texter.models import Delivery, DeliveryState, Event
 
-PAGE = 25
+PAGE = 12
 
 # Handed over is handed over: an opt-out after that is not somebody "held back".
 _WAITING_LEADS = f"""
@@ -91,6 +91,13 @@ def waiting(account_id: int) -> tuple[int, list[Delivery]]:
     """How many are in the outbox, and the next few."""
     queued = Delivery.objects.filter(account_id=account_id, state=DeliveryState.QUEUED)
     return queued.count(), list(queued.select_related("lead").order_by("next_attempt_at")[:10])
+
+
+def ended(account_id: int) -> dict[str, int]:
+    """How many leads were handed over, and how many given up."""
+    leads = Delivery.objects.filter(account_id=account_id, event=Event.LEAD_CREATED)
+    found = dict(leads.values_list("state").annotate(Count("id")).order_by())
+    return {state: found.get(state, 0) for state in (DeliveryState.SENT, DeliveryState.FAILED)}
 
 
 def log(account_id: int, *, before: int | None = None) -> list[Delivery]:

@@ -123,6 +123,7 @@ def _page(
         "held_next": held[queries.PAGE - 1].id if len(held) > queries.PAGE else None,
         "is_later_page": "before" in request.GET,
         "imports": tally.imports,
+        "ended": queries.ended(request.account.pk),
         "waiting": waiting,
         "waiting_count": waiting_count,
         "log": log[: queries.PAGE],
