@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from django.db.models import Q
 from django.http import HttpResponse
-from ninja import Router
+from ninja import Query, Router
 from pydantic import AfterValidator, Field
 
 from leadloom.accounts.api_auth import ApiRequest, in_account, session_or_token
@@ -92,6 +92,12 @@ class RunOut(Wire):
     error: str
 
 
+class RunsAsked(Wire):
+    after: int | None = Field(None, ge=1, le=BIGGEST_ID)
+    limit: Limit = 50
+    connection_id: int | None = None
+
+
 class RunsOut(Wire):
     success: bool = True
     runs: list[RunOut]
@@ -145,21 +151,16 @@ def threads(request: ApiRequest, after: Text = "", limit: Limit = 50, search: Te
 
 @router.get("/runs", response={200: RunsOut, 401: Failure, 422: Failure}, summary="The run history")
 @in_account
-def runs(
-    request: ApiRequest,
-    after: Annotated[int | None, Field(ge=1, le=BIGGEST_ID)] = None,
-    limit: Limit = 50,
-    connection_id: Annotated[int | None, Field(alias="connectionId")] = None,
-) -> RunsOut:
+def runs(request: ApiRequest, asked: Query[RunsAsked]) -> RunsOut:
     """The newest first."""
     found = Run.objects.filter(account_id=request.account.pk)
-    if after is not None:
-        found = found.filter(pk__lt=after)
-    if connection_id is not None:
-        found = found.filter(connection_id=connection_id)
-    some = list(found.order_by("-pk")[: limit + 1])
-    page = some[:limit]
-    return RunsOut(runs=[_run(run) for run in page], next=page[-1].pk if len(some) > limit else None)
+    if asked.after is not None:
+        found = found.filter(pk__lt=asked.after)
+    if asked.connection_id is not None:
+        found = found.filter(connection_id=asked.connection_id)
+    some = list(found.order_by("-pk")[: asked.limit + 1])
+    page = some[: asked.limit]
+    return RunsOut(runs=[_run(run) for run in page], next=page[-1].pk if len(some) > asked.limit else None)
 
 
 @router.get("/runs/{run_id}", response={200: OneRunOut, 401: Failure, 404: Failure}, summary="One run")

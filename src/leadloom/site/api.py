@@ -5,9 +5,10 @@ from ninja import NinjaAPI
 from leadloom.connections.api import router as connections
 from leadloom.connections.hooks import router as hooks
 from leadloom.leads.api import router as leads
+from leadloom.site.api_docs import PlainDocs
 from leadloom.site.wire import StrictParser, explain_errors
 
-api = NinjaAPI(title="Leadloom", version="1", docs_url="/docs", parser=StrictParser())
+api = NinjaAPI(title="Leadloom", version="1", docs_url="/docs", docs=PlainDocs(), parser=StrictParser())
 explain_errors(api)
 api.add_router("/crm", connections)
 api.add_router("", hooks)
