@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -111,6 +112,7 @@ def _page(
     test = _asked_test(request)
     context = {
         "texter": settings,
+        "now": timezone.now(),
         "address": settings.url if address is None else address,
         "address_error": address_error,
         "is_set_up": bool(settings.url and settings.sealed_secret),
