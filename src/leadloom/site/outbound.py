@@ -102,9 +102,7 @@ def post(
         ):
             return Reply(
                 status=response.status,
-                headers={
-                    name.decode("latin-1").lower(): text.decode("latin-1") for name, text in response.headers
-                },
+                headers={name.decode("latin-1").lower(): text.decode("latin-1") for name, text in response.headers},
                 body=_beginning(response),
                 ms=round((time.monotonic() - started) * 1000),
             )
