@@ -4,16 +4,19 @@ A mistake that a user can make is answered with one sentence and exit code 1 (2 
 never with a traceback.
 """
 
+import json
 import os
 import signal
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from leadloom.site import lifeline
-from leadloom.site.embedded import EmbeddedError
+from leadloom.site.complaint import Complaint
 from leadloom.site.env import SettingError
 
 app = typer.Typer(
@@ -30,8 +33,15 @@ class Limit(StrEnum):
     none = "none"
 
 
+class How(StrEnum):
+    append = "append"
+    overwrite = "overwrite"
+    preview = "preview"
+
+
 Host = Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for every network.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")]
+STDIN = "-"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -45,6 +55,8 @@ def main() -> None:
         sys.exit(130)
     except SettingError as error:
         _complain(error, code=2)
+    except Complaint as error:
+        _complain(error, code=1)
     except Exception as error:
         if not _is_for_the_user(error):
             raise
@@ -62,19 +74,12 @@ def _complain(error: Exception, *, code: int) -> None:
 
 
 def _is_for_the_user(error: Exception) -> bool:
+    """What the CRM or the database says. Named here by class, so that a start need not import them."""
     from leadloom.errors import LeadloomError
-    from leadloom.site.database import DatabaseTrouble
-    from leadloom.site.operator import Unknown
-    from leadloom.site.supervisor import ChildFailed
-    from leadloom.site.web import PortTaken
+    from leadloom.providers.catalogue import UnknownProvider
 
-    if isinstance(error, LeadloomError | DatabaseTrouble | EmbeddedError | Unknown | ChildFailed | PortTaken):
-        return True
-    if "django.db" not in sys.modules:
-        return False
-    from django.db import OperationalError
-
-    return isinstance(error, OperationalError)
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, LeadloomError | UnknownProvider) or "OperationalError" in names
 
 
 @app.command()
@@ -173,3 +178,130 @@ def migrate() -> None:
 
     with ready(migrate=True):
         typer.echo("The database is up to date.")
+
+
+@app.command()
+def connect(
+    provider: Annotated[str, typer.Argument(help="The CRM, such as hubspot.")],
+    token: Annotated[str, typer.Option(help="Its access token; - reads it from standard input.")] = STDIN,
+    account: Annotated[str, typer.Option(help="The account's name or id, if there are several.")] = "",
+    base_url: Annotated[str, typer.Option(help="Another host than the CRM's own, such as a sandbox.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Connect a CRM with an access token, and start the first import."""
+    secret = typer.get_text_stream("stdin").readline().strip() if token == STDIN else token
+    with _operator():
+        from leadloom.site import operator
+
+        found, run = operator.connect(
+            account=operator.find_account(account), provider=provider, token=secret, base_url=base_url
+        )
+        answer = {"connection": found.pk, "run": run.pk, "account": found.account_id}
+        _show([answer] if not as_json else answer, as_json=as_json)
+
+
+@app.command()
+def sync(
+    connection: Annotated[int, typer.Option(help="Its id: see leadloom connections.")],
+    strategy: Annotated[How, typer.Option(help="overwrite also archives who left.")] = How.append,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the end; 0 only starts it.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Read a connection's changes now. Exit code 1 if the run failed, 3 if it has not ended within --wait."""
+    with _operator():
+        from leadloom.connections.models import RunState, Strategy
+        from leadloom.site import operator
+
+        run = operator.sync(operator.find_connection(connection), strategy=Strategy(strategy), wait_s=wait)
+        answer = operator.describe(run)
+        _show([answer] if not as_json else answer, as_json=as_json)
+        if run.state in (RunState.FAILED, RunState.STOPPED):
+            raise typer.Exit(1)
+        if wait and run.state != RunState.DONE:
+            raise typer.Exit(3)
+
+
+@app.command()
+def connections(as_json: AsJson = False) -> None:
+    """List all connections and how they are."""
+    with _operator():
+        from leadloom.site import operator
+
+        _show(operator.connections(), as_json=as_json)
+
+
+@app.command()
+def runs(
+    connection: Annotated[int | None, typer.Option(help="Of this connection alone.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List sync runs with what they counted."""
+    with _operator():
+        from leadloom.site import operator
+
+        _show(operator.runs(connection_id=connection, most=most), as_json=as_json)
+
+
+@app.command()
+def check() -> None:
+    """Look at settings, database, queue, Nango and every connection: a line each, exit code 1 if one is wrong."""
+    with _operator():
+        from leadloom.site.checks import run_checks
+
+        raise typer.Exit(0 if run_checks(typer.echo) else 1)
+
+
+@app.command("new-password")
+def new_password(email: Annotated[str, typer.Argument(help="Whose password was forgotten.")]) -> None:
+    """Give somebody a new password, and end their sessions."""
+    with _operator():
+        from leadloom.accounts.services import replace_password
+
+        password = replace_password(email)
+        if password is None:
+            raise Complaint("Nobody signs in with this e-mail address.")
+        typer.echo(password)
+
+
+@app.command("rotate-secrets")
+def rotate_secrets() -> None:
+    """Seal stored credentials again with the first key of LEADLOOM_SECRET_KEY."""
+    with _operator():
+        from leadloom.site.operator import seal_again
+
+        done, lost = seal_again()
+        typer.echo(f"{done} sealed again.")
+        if lost:
+            raise Complaint(f"{lost} cannot be opened with any key given: put the key they were sealed with back.")
+
+
+@contextmanager
+def _operator() -> Iterator[None]:
+    """A database and models, for a command that looks or acts once. Warnings only, so that output can be piped."""
+    os.environ.setdefault("LEADLOOM_LOG_LEVEL", "warning")
+    from leadloom.site.database import load_django, ready
+
+    with ready(migrate=False):
+        load_django()
+        from django.db import connection
+
+        try:
+            yield
+        finally:
+            connection.close()
+
+
+def _show(found: Sequence[Mapping[str, object]] | Mapping[str, object], *, as_json: bool) -> None:
+    """JSON, or aligned columns with a heading."""
+    if as_json or isinstance(found, Mapping):
+        typer.echo(json.dumps(found, indent=2))
+        return
+    if not found:
+        typer.echo("There is none.")
+        return
+    heads = [name for name in found[0] if any(row[name] not in (None, "") for row in found)]
+    rows = [heads, *[["" if row[name] is None else str(row[name]) for name in heads] for row in found]]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -18,13 +18,14 @@ import psycopg
 from psycopg import sql
 
 from leadloom.site import env, lifeline
+from leadloom.site.complaint import Complaint
 from leadloom.site.embedded import in_use, postgres
 
 EMBEDDED = "LEADLOOM_EMBEDDED"
 MIGRATING_S = 600  # how long children wait for the parent's migrations
 
 
-class DatabaseTrouble(Exception):
+class DatabaseTrouble(Complaint):
     """The database cannot be used. The message says why and what to do."""
 
 
@@ -42,9 +43,10 @@ def ready(*, migrate: bool) -> Iterator[None]:
 
 @contextmanager
 def running() -> Iterator[None]:
-    """A database that answers, whatever its tables. Raises EmbeddedError or SettingError."""
+    """A database that answers, whatever its tables. Raises EmbeddedError, DatabaseTrouble or SettingError."""
     check_settings()
     if env.secret("DATABASE_URL"):
+        _knock()
         with _shared():
             yield
         return
@@ -56,6 +58,14 @@ def running() -> Iterator[None]:
 def _is_own() -> bool:
     """Did this process, not its parent, start or join the embedded database?"""
     return env.boolean(EMBEDDED, False) and not lifeline.has_parent()
+
+
+def _knock() -> None:
+    """One try with a short patience: a pool would ask for twenty seconds before it says the same."""
+    try:
+        psycopg.connect(env.secret("DATABASE_URL"), connect_timeout=10).close()
+    except psycopg.Error as error:
+        raise DatabaseTrouble(f"The database that DATABASE_URL names cannot be reached: {error}") from error
 
 
 @contextmanager

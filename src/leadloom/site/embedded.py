@@ -21,13 +21,15 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from leadloom.site.complaint import Complaint
+
 OWNER = "leadloom_owner"  # owns the tables and migrates them
 APP = "leadloom_app"  # the role the application runs as: neither superuser nor owner
 DATABASE = "leadloom"
 RECOVERY_S = 120  # how long a server may read its log after a hard stop, before we give up waiting for it
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(Complaint):
     """The embedded PostgreSQL cannot start. The message says why and what to do."""
 
 

@@ -162,7 +162,8 @@ def _peak_rss_mb(worker: Child) -> float | None:
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return round(int(line.split()[1]) / 1024, 1)
-    return round(psutil.Process(worker.process.pid).memory_info().rss / 1024**2, 1)
+    held: int = psutil.Process(worker.process.pid).memory_info().rss
+    return round(held / 1024**2, 1)
 
 
 def _as_text(figures: Figures) -> str:

@@ -1,5 +1,164 @@
-"""What an operator does from the command line. They act on the server itself, so no sign-in is asked."""
+"""What an operator does from the command line. They act on the server itself, so no sign-in is asked.
+
+Finds accounts and connections across all accounts in the system scope, which only reads ids and names of accounts;
+everything else happens inside the account's own scope, through the same services as the pages.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from leadloom.accounts.models import Account, Member, Role
+from leadloom.accounts.scope import account_scope, system_scope
+from leadloom.connections import services
+from leadloom.connections.models import Connection, Run, Strategy, Trigger
+from leadloom.site.complaint import Complaint
+from leadloom.site.health import workers_alive
 
 
-class Unknown(Exception):
-    """There is no such thing, or more than one. The message says which names there are."""
+class Unknown(Complaint):
+    """There is no such thing, or more than one. The message says which there are."""
+
+
+def find_account(name_or_id: str) -> Account:
+    """By id or by name; by neither if there is but one. Raises Unknown."""
+    with system_scope():
+        accounts = list(Account.objects.order_by("pk"))
+    chosen = [one for one in accounts if not name_or_id or name_or_id in (str(one.pk), one.name)]
+    if len(chosen) == 1:
+        return chosen[0]
+    if not accounts:
+        raise Unknown("There is no account yet. Start Leadloom and open the address it prints.")
+    known = ", ".join(f"{one.pk} ({one.name})" for one in accounts[:20])
+    raise Unknown(f"Say which account with --account, by name or id. There are: {known}.")
+
+
+def find_connection(connection_id: int) -> Connection:
+    """Raises Unknown."""
+    with system_scope():
+        found = Connection.objects.filter(pk=connection_id).first()
+    if found is None:
+        raise Unknown(f"There is no connection {connection_id}. See: leadloom connections")
+    if not found.is_active:
+        raise Unknown(f"Connection {connection_id} is disconnected. Connect the CRM again to read it.")
+    return found
+
+
+def connect(*, account: Account, provider: str, token: str, base_url: str) -> tuple[Connection, Run]:
+    """As its owner. Raises what the CRM says of the token."""
+    with account_scope(account.pk):
+        owner = Member.objects.filter(account=account, role=Role.OWNER).order_by("pk").first()
+        return services.connect_with_token(
+            account=account, member=owner, provider=provider, token=token, base_url=base_url
+        )
+
+
+def sync(connection: Connection, *, strategy: Strategy, wait_s: float) -> Run:
+    """Start a run, or join the one under way, and wait for its end. Without a worker the work is done here."""
+    from leadloom.sync.wait import wait_for
+    from leadloom.sync.work import work_on
+
+    with account_scope(connection.account_id):
+        run, _ = services.request_run(connection=connection, trigger=Trigger.MANUAL, strategy=strategy)
+    if not wait_s:
+        return run
+    if not workers_alive():
+        return work_on(run.pk, run.account_id, budget=timedelta(seconds=wait_s))
+    return wait_for(run.pk, run.account_id, wait_s)
+
+
+def connections() -> list[dict[str, Any]]:
+    with system_scope():
+        names = dict(Account.objects.values_list("pk", "name"))
+        found = list(Connection.objects.order_by("account_id", "pk"))
+    return [
+        {
+            "id": one.pk,
+            "account": one.account_id,
+            "account_name": names.get(one.account_id, ""),
+            "provider": one.provider,
+            "crm_account": one.external_account_name or one.external_account_id,
+            "method": one.method,
+            "state": one.state,
+            "reason": one.reason,
+            "last_synced_at": _iso(one.last_synced_at),
+            "next_due_at": _iso(one.next_due_at),
+        }
+        for one in found
+    ]
+
+
+def runs(*, connection_id: int | None, most: int) -> list[dict[str, Any]]:
+    """The newest first."""
+    with system_scope():
+        found = Run.objects.order_by("-pk")
+        if connection_id is not None:
+            found = found.filter(connection_id=connection_id)
+        return [describe(run) for run in found[:most]]
+
+
+def describe(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.pk,
+        "account": run.account_id,
+        "connection": run.connection_id,
+        "trigger": run.trigger,
+        "strategy": run.strategy,
+        "state": run.state,
+        **run.counters,
+        "requests": run.requests,
+        "created_at": _iso(run.created_at),
+        "finished_at": _iso(run.finished_at),
+        "resume_at": _iso(run.resume_at),
+        "error_code": run.error_code,
+        "error": run.error,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None
+
+
+def seal_again() -> tuple[int, int]:
+    """Seal everything with the newest key of LEADLOOM_SECRET_KEY. Answers how many were sealed again, and how many
+    cannot be opened with any key: those must be connected again. Safe to repeat and to interrupt."""
+    done = lost = 0
+    for account_id in _account_ids():
+        with account_scope(account_id):
+            for sealed_again in _seal_account_again(account_id):
+                done += sealed_again is True
+                lost += sealed_again is None
+    return done, lost
+
+
+def _account_ids() -> list[int]:
+    with system_scope():
+        return list(Account.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def _seal_account_again(account_id: int) -> Iterator[bool | None]:
+    """True: sealed again; False: sealed with the newest key already; None: cannot be opened."""
+    from leadloom.connections.vault import context_of
+    from leadloom.texter.models import TexterSettings
+
+    held = Connection.objects.select_for_update().filter(account_id=account_id, sealed_credentials__isnull=False)
+    for connection in held:
+        yield _seal_field(connection, "sealed_credentials", context_of(connection))
+    for texter in TexterSettings.objects.select_for_update().filter(account_id=account_id):
+        for field in ("sealed_secret", "sealed_old_secret"):
+            if getattr(texter, field) is not None:
+                yield _seal_field(texter, field, texter.seal_context)
+
+
+def _seal_field(row: Any, field: str, context: str) -> bool | None:
+    from leadloom.connections.secrets import CannotOpen, is_sealed_with_newest, open_sealed, seal
+
+    sealed = bytes(getattr(row, field))
+    if is_sealed_with_newest(sealed):
+        return False
+    try:
+        setattr(row, field, seal(open_sealed(sealed, context), context))
+    except CannotOpen:
+        return None
+    row.save(update_fields=[field])
+    return True

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from leadloom.site import lifeline
+from leadloom.site.complaint import Complaint
 
 CLI = (sys.executable, "-m", "leadloom.site")
 POLL_S = 0.2
@@ -26,7 +27,7 @@ MOST_CRASHES = 5  # in a row, before we give up
 HOPELESS = 2  # the exit code of a child that will not do better next time: a setting is wrong
 
 
-class ChildFailed(Exception):
+class ChildFailed(Complaint):
     """A child cannot live. The message says which; the child has said why."""
 
 

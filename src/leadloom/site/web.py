@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 import uvicorn
 
+from leadloom.site.complaint import Complaint
+
 GRACE_S = 3  # open event streams would otherwise hold up every restart; browsers come back by themselves
 
 
-class PortTaken(Exception):
+class PortTaken(Complaint):
     """The message says which address is in use and what to do."""
 
 
