@@ -267,9 +267,9 @@ class Archived:
     def read(self, cursor: Cursor, reply: Reply) -> Page:  # noqa: ARG002 - every page reads the same
         body = json_object(reply, NAME)
         rows = rows_of(body, "results", NAME)
-        gone = [Gone(str(row["id"]), fields.time(row.get("archivedAt"))) for row in rows if row.get("id")]
+        gone = [Gone(id, fields.time(row.get("archivedAt"))) for row in rows if (id := fields.text(row.get("id")))]
         after = _after(body)
-        return Page(gone=gone, next={"step": "archived", "after": after} if after else None)
+        return Page(gone=gone, merged=_merges(rows), next={"step": "archived", "after": after} if after else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,23 +394,22 @@ class HubSpot:
         return [CompanyNames(ids) for ids in batched(wanted, BATCH_SIZE)]
 
     def contact(self, record: Record, *, tables: Tables, account: CrmAccount, region: str) -> Contact:
-        if not isinstance(record, dict) or not isinstance(record.get("id"), str | int) or not record["id"]:
+        external_id = fields.text(record.get("id")) if isinstance(record, dict) else ""
+        if not external_id:
             raise RecordRejected("The record has no id.", reason="unreadable_record")
         if not isinstance(record.get("properties"), dict):
             raise RecordRejected("The record has no properties.", reason="unreadable_record")
-        external_id, values = str(record["id"]), _properties(record)
+        values = _properties(record)
         owner = tables.get("owners", {}).get(fields.text(values.get("hubspot_owner_id")))
         named = owner if isinstance(owner, dict) else {}
         return Contact(
             external_id=external_id,
             name=fields.full_name(values.get("firstname"), values.get("lastname")),
             phones=_phones(values, region),
-            emails=fields.emails(
-                [values.get("email"), *fields.text(values.get("hs_additional_emails"), longest=5000).split(";")]
-            ),
+            emails=fields.emails([values.get("email"), *fields.parts(values.get("hs_additional_emails"))]),
             company=fields.text(values.get("company"))
             or _name_of(tables, "companies", values.get("associatedcompanyid"), ""),
-            url=fields.text(record.get("url"), longest=500) or _url(account, external_id),
+            url=_url(record, account, external_id),
             owner=fields.text(named.get("name")),
             owner_email=fields.text(named.get("email")),
             status=_name_of(tables, "hs_lead_status", values.get("hs_lead_status")),
@@ -460,13 +459,12 @@ def _phones(values: Mapping[str, Any], region: str) -> tuple[Phone, ...]:
     found: dict[str, Phone] = {}
     for label in PHONES:
         number = fields.text(values.get(label))
-        if not number:
+        if not number or number in found:
             continue
-        phone = read_phone(number, label, region)
         # HubSpot's own reading of a number we could read ourselves tells nothing new.
-        is_repeat = label.startswith("hs_calculated") and any(known.e164 for known in found.values())
-        if number not in found and not is_repeat:
-            found[number] = phone
+        if label.startswith("hs_calculated") and any(known.e164 for known in found.values()):
+            continue
+        found[number] = read_phone(number, label, region)
     fax = fields.text(values.get("fax"))
     faxes = (Phone(fax, "fax", None),) if fax else ()
     return (*found.values(), *faxes)
@@ -480,26 +478,31 @@ def _name_of(tables: Tables, table: str, value: Any, otherwise: str | None = Non
 
 
 def _company_id(values: Mapping[str, Any]) -> str:
-    return "" if fields.text(values.get("company")) else fields.text(values.get("associatedcompanyid"))
+    """The company to look up, if any. One id that is no number would have the whole batch refused."""
+    company = "" if fields.text(values.get("company")) else fields.text(values.get("associatedcompanyid"))
+    return company if company.isascii() and company.isdigit() else ""
 
 
-def _url(account: CrmAccount, external_id: str) -> str:
+def _url(record: Record, account: CrmAccount, external_id: str) -> str:
+    given = fields.text(record.get("url"), longest=500)
+    if given.startswith("https://"):  # it becomes a link: no javascript:
+        return given
     domain = fields.text(account.facts.get("uiDomain")) or "app.hubspot.com"
     return f"https://{domain}/contacts/{account.external_id}/record/0-1/{external_id}"
 
 
 def _merged_ids(values: Mapping[str, Any]) -> tuple[str, ...]:
-    text = fields.text(values.get("hs_merged_object_ids"), longest=10_000)
-    return tuple(part for found in text.split(";") if (part := found.strip()))
+    return tuple(fields.parts(values.get("hs_merged_object_ids")))
 
 
 def _merges(records: Sequence[Record]) -> list[Merge]:
     """A merge gives the survivor a new id; the old ones answer with it from then on."""
     return [
-        Merge(former, str(record.get("id")))
+        Merge(former, survivor)
         for record in records
+        if (survivor := fields.text(record.get("id")))
         for former in _merged_ids(_properties(record))
-        if former != str(record.get("id"))
+        if former != survivor
     ]
 
 
@@ -629,9 +632,9 @@ def _limited(reply: Reply, body: Mapping[str, Any], now: datetime, detail: str) 
             "HubSpot's daily limit for this account is used up. We go on when it lets us.",
             after=_retry_after(reply) or _until_midnight(now), code="quota", detail=f"{detail} {policy}",
         )  # fmt: skip
-    is_search = "SECONDLY" in policy and "TEN" not in policy
-    message = fields.text(body.get("message"))
-    after = _retry_after(reply) or (_SECOND if is_search or " secondly" in message else _TEN_SECONDS)
+    # Searches have a limit by the second and no rate headers; all else has headers and a limit by ten seconds.
+    is_search = policy == "SECONDLY" or (not policy and "x-hubspot-ratelimit-max" not in reply.headers)
+    after = _retry_after(reply) or (_SECOND if is_search else _TEN_SECONDS)
     return TryLater("HubSpot asked us to slow down.", after=after, code="rate_limited", detail=f"{detail} {policy}")
 
 
