@@ -1,5 +1,6 @@
 """What feeds of several vendors share: where the next pass starts, and reading JSON that may not be JSON."""
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,8 +15,8 @@ _decode = msgspec.json.Decoder().decode
 def json_object(reply: Reply, vendor: str) -> dict[str, Any]:
     """The reply's JSON object. Raises Unreadable for anything else: HTML, a cut body, a list."""
     try:
-        body = _decode(reply.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        body = _decode_leniently(reply.body)
+    except ValueError as error:
         kind = reply.headers.get("content-type", "no content type")
         raise Unreadable(
             f"{vendor} sent a page that is not readable. We ask for it again.",
@@ -26,6 +27,15 @@ def json_object(reply: Reply, vendor: str) -> dict[str, Any]:
             f"{vendor} sent a page of an unexpected form. We ask for it again.", detail=f"JSON {type(body).__name__}"
         )
     return body
+
+
+def _decode_leniently(body: bytes) -> Any:
+    """Half a character (an emoji cut in two) is no valid JSON text; it must not cost the page that it is on."""
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        repaired = json.dumps(json.loads(body.decode(errors="replace")), ensure_ascii=False)
+        return _decode(repaired.encode(errors="replace"))
 
 
 def rows_of(body: dict[str, Any], key: str, vendor: str) -> list[dict[str, Any]]:

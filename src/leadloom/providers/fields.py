@@ -29,7 +29,8 @@ def text(value: Any, *, longest: int = LONGEST_NAME) -> str:
         return "0" if value == 0 and type(value) is int else ""
     if isinstance(value, str):
         if value.isascii() and value.isprintable() and "  " not in value:  # most values: nothing to clean
-            return value.strip()[:longest].rstrip()
+            line = value.strip()
+            return line if len(line) <= longest else line[:longest].rstrip()
         return _SPACES.sub(" ", _UNSEEN.sub("", value)).strip()[:longest].rstrip()
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
