@@ -1,17 +1,22 @@
 """What goes wrong at a CRM, what the customer reads, and that nothing is lost on the way."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import OperationalError
 from tests.sync.conftest import Connect, Refresh
 
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
 from leadloom.connections.models import Connection, Run, RunState, State
-from leadloom.connections.services import connect_with_token
+from leadloom.connections.services import connect_with_token, pause
 from leadloom.leads.models import Lead, SourceContact
 from leadloom.sandbox import Sandbox
+from leadloom.sync import endings
+from leadloom.sync.engine import Mapped
+from leadloom.sync.sink import DatabaseSink
+from leadloom.sync.turn import Turn
 from leadloom.sync.work import work_on
 
 LIST = "/crm/v3/objects/contacts"
@@ -198,3 +203,63 @@ def test_an_overwrite_makes_leads_equal_to_the_crm_and_archives_those_that_left(
     with account_scope(connection.account_id):
         assert Lead.objects.get(pk=edited.pk).company == edited.company
         assert Lead.objects.get(pk=leaving.pk).archived_reason == "left_crm"
+
+
+def test_a_run_that_is_paused_in_its_last_moment_stays_stopped(
+    box: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, run = connect(box, work=False)
+
+    def pause_first(turn: Turn) -> None:
+        with account_scope(run.account_id):
+            pause(Connection.objects.get(pk=connection.pk))
+        complete(turn)
+
+    complete = endings.complete
+    monkeypatch.setattr(endings, "complete", pause_first)
+    assert work_on(run.pk, run.account_id).state == RunState.STOPPED
+    assert state_of(connection)[0] == State.PAUSED
+
+
+def test_a_bug_of_ours_says_so_keeps_what_was_saved_and_the_next_run_goes_on(
+    box: Sandbox, connect: Connect, refresh: Refresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, run = connect(box, work=False)
+    save = DatabaseSink.save
+    pages: list[object] = []
+
+    def break_on_the_second(self: DatabaseSink, saved: Sequence[Mapped]) -> None:
+        pages.append(saved)
+        if len(pages) == 2:
+            raise ZeroDivisionError("a bug")
+        save(self, saved)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(DatabaseSink, "save", break_on_the_second)
+        with pytest.raises(ZeroDivisionError):
+            work_on(run.pk, run.account_id)
+    state, reason = state_of(connection)
+    assert state == State.STUCK
+    assert "on our side" in reason
+    assert len(ids_kept(connection)) >= 200
+    again = refresh(connection)
+    assert again.state == RunState.DONE
+    assert ids_kept(connection) == {contact.id for contact in box.contacts()}
+    assert state_of(connection) == (State.LIVE, "")
+
+
+def test_when_the_database_goes_away_in_mid_run_the_run_is_left_for_whoever_comes_next(
+    box: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, run = connect(box, work=False)
+
+    def away(self: DatabaseSink, saved: Sequence[Mapped]) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(DatabaseSink, "save", away)
+        assert work_on(run.pk, run.account_id).state == RunState.RUNNING
+    with account_scope(run.account_id):
+        Run.objects.filter(pk=run.pk).update(lease_until=datetime.now(UTC) - timedelta(seconds=1))
+    assert work_on(run.pk, run.account_id).state == RunState.DONE
+    assert ids_kept(connection) == {contact.id for contact in box.contacts()}

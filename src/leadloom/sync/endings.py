@@ -55,7 +55,8 @@ def complete(turn: "Turn") -> None:
     run, connection = turn.run, turn.connection
     is_preview = run.strategy == Strategy.PREVIEW
     with account_scope(run.account_id):
-        hold(run.pk, run.account_id, turn.token)
+        if not _is_still_ours(turn):
+            return
         fields = _end(turn, RunState.DONE)
         if not is_preview:
             _advance(turn, fields)
@@ -105,18 +106,17 @@ def fail_or_wait(turn: "Turn", error: LeadloomError) -> None:
         detail=error.detail,
     )
     with account_scope(run.account_id):
-        try:
-            hold(run.pk, run.account_id, turn.token)
-        except SyncStopped:
+        if not _is_still_ours(turn):
             return
         retries = run.retries + 1
         if isinstance(error, TryLater):
             _wait(turn, error, retries)
-        elif isinstance(error, Unreadable) and retries < GIVE_UP_AFTER:
+            return
+        if isinstance(error, Unreadable) and retries < GIVE_UP_AFTER:
             _wait(turn, TryLater(str(error), after=RETRY_FIRST, code=error.code, detail=error.detail), retries)
-        else:
-            _fail(turn, error)
-            run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk)
+            return
+        _fail(turn, error)
+    run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk)
 
 
 def fail_as_bug(turn: "Turn", error: Exception) -> None:
@@ -131,15 +131,23 @@ def fail_as_bug(turn: "Turn", error: Exception) -> None:
         exc_info=error,
     )
     with account_scope(run.account_id):
-        try:
-            hold(run.pk, run.account_id, turn.token)
-        except SyncStopped:
+        if not _is_still_ours(turn):
             return
         ours = BadRequest(
             "Something went wrong on our side. What was imported is kept; we try again at the next refresh.",
             detail=type(error).__name__,
         )
         _fail(turn, ours)
+    run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk)
+
+
+def _is_still_ours(turn: "Turn") -> bool:
+    """False when a person stopped the run or another worker took it over: its ending is then theirs to give."""
+    try:
+        hold(turn.run.pk, turn.run.account_id, turn.token)
+    except SyncStopped:
+        return False
+    return True
 
 
 def put_back(turn: "Turn") -> bool:

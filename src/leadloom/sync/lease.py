@@ -28,7 +28,8 @@ def claim(run_id: int, account_id: int) -> uuid.UUID | None:
         cursor.execute(
             """
             UPDATE sync_runs
-            SET state = 'running', lease_token = %(token)s, lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
+            SET state = 'running', lease_token = %(token)s,
+                lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
                 started_at = coalesce(started_at, clock_timestamp()), resume_at = NULL
             WHERE account_id = %(account)s AND id = %(run)s
               AND (state = 'queued'

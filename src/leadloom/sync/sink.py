@@ -45,7 +45,7 @@ class DatabaseSink:
             feed, cursor = self._where_next(last)
             row = self._record(written, pages, feed, cursor, last.bookmark)
             announce_run(self.run, row)
-        self.run.feed, self.run.cursor, self.run.created = feed, cursor, row["created"]
+        self.run.feed, self.run.cursor, self.run.created, self.run.retries = feed, cursor, row["created"], 0
         self.run.next_bookmark = last.bookmark or self.run.next_bookmark
         self.reasons.update(written.reasons)
         self.after_save()

@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 
 import structlog
+from django.db import InterfaceError, OperationalError
 
 from leadloom.accounts.scope import account_scope
 from leadloom.connections.models import Run, Strategy
@@ -52,6 +53,9 @@ def _give_ending(turn: Turn) -> None:
             ring(turn.run)
     except LeadloomError as error:
         endings.fail_or_wait(turn, error)
+    except (OperationalError, InterfaceError) as error:
+        # The database went away, and with it any way to write an ending: the lease runs out and a worker goes on.
+        log.warning("sync.database_away", run=turn.run.pk, account=turn.run.account_id, error=type(error).__name__)
     except Exception as error:
         endings.fail_as_bug(turn, error)
         raise
