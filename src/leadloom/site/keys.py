@@ -22,7 +22,12 @@ def secret_keys(data_dir: Path) -> list[str]:
             "LEADLOOM_SECRET_KEY is not set. Make one with: "
             "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
         )
-    keys = given or [_kept_key(data_dir / "secret.key")]
+    try:
+        keys = given or [_kept_key(data_dir / "secret.key")]
+    except OSError as error:
+        raise env.SettingError(
+            f"The data folder {data_dir} cannot be used ({error.strerror}). Choose another with LEADLOOM_DATA_DIR."
+        ) from error
     if any(len(key) < LEAST_LENGTH for key in keys):
         raise env.SettingError(f"LEADLOOM_SECRET_KEY: each key needs at least {LEAST_LENGTH} characters")
     return keys
