@@ -148,11 +148,10 @@ def _shaped(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
 def _leadloom_error(request: HttpRequest, error: Any) -> HttpResponse:
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 400)
     log.info("api.refused", path=request.path, status=status, code=error.code, detail=error.detail)
+    told = failure(status, error.code, str(error))
     if isinstance(error, TryLater):
-        return failure(
-            status, error.code, str(error), **{"Retry-After": str(max(1, ceil(error.after.total_seconds())))}
-        )
-    return failure(status, error.code, str(error))
+        told.headers["Retry-After"] = str(max(1, ceil(error.after.total_seconds())))
+    return told
 
 
 def _invalid(_: HttpRequest, error: Any) -> HttpResponse:
