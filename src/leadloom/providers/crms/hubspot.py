@@ -428,15 +428,12 @@ class HubSpot:
         return _explain(reply, now)
 
     def allowance(self, reply: Reply) -> Limit | None:
-        most = reply.headers.get("x-hubspot-ratelimit-max", "")
-        interval = reply.headers.get("x-hubspot-ratelimit-interval-milliseconds", "")
-        if most.isdigit() and interval.isdigit() and int(most) and int(interval):
-            return Limit(int(most), timedelta(milliseconds=int(interval)))
-        return None
+        most = _number(reply, "x-hubspot-ratelimit-max")
+        interval = _number(reply, "x-hubspot-ratelimit-interval-milliseconds")
+        return Limit(most, timedelta(milliseconds=interval)) if most and interval else None
 
     def remaining(self, reply: Reply) -> int | None:
-        left = reply.headers.get("x-hubspot-ratelimit-remaining", "")
-        return int(left) if left.isdigit() else None
+        return _number(reply, "x-hubspot-ratelimit-remaining")
 
 
 provider = HubSpot()
@@ -526,12 +523,14 @@ def _changed_at(record: Record) -> str:
 
 def _reach(cursor: Cursor, records: Sequence[Record]) -> dict[str, JSON]:
     """How far the pass has come: the latest change seen, and the contacts at its edge, as the next pass meets them."""
-    seen = {**cast(dict[str, str], cursor["edge"]), **{str(row.get("id")): _changed_at(row) for row in records}}
-    times = {contact: at for contact, text in seen.items() if (at := fields.time(text)) is not None}
-    known = [at for at in (fields.time(cursor["latest"]), *times.values()) if at is not None]
-    if not known:
-        return {"latest": None, "edge": {}}
-    latest = max(known)
+    latest = fields.time(cursor["latest"])
+    new = {str(row.get("id")): text for row in records if (text := _changed_at(row))}
+    times = {contact: at for contact, text in new.items() if (at := fields.time(text)) is not None}
+    if not times or (latest and max(times.values()) < latest - OVERLAP):  # most pages of a walk: nothing at the edge
+        return {"latest": cursor["latest"], "edge": cursor["edge"]}
+    latest = max(times.values()) if latest is None else max(latest, *times.values())
+    seen = {**cast(dict[str, str], cursor["edge"]), **new}
+    times |= {contact: at for contact, text in seen.items() if contact not in new and (at := fields.time(text))}
     edge = sorted((contact for contact, at in times.items() if at >= latest - OVERLAP), key=lambda one: times[one])
     return {"latest": latest.isoformat(), "edge": {contact: seen[contact] for contact in edge[-REMEMBERED:]}}
 
@@ -560,13 +559,15 @@ def _milliseconds(iso: JSON) -> str:
 # -- errors: https://developers.hubspot.com/docs/api/error-handling, every field of a body is optional
 
 _DOWN = timedelta(seconds=2)
+LONGEST_RETRY_AFTER = timedelta(days=1)  # of an account that moves between data centres
 _TEN_SECONDS, _SECOND, _HOUR = timedelta(seconds=10), timedelta(seconds=1), timedelta(hours=1)
 
 
 def _explain(reply: Reply, now: datetime) -> LeadloomError:
     body = _error_body(reply)
     category = fields.text(body.get("category"))
-    detail = f"status {reply.status} {category} correlation {fields.text(body.get('correlationId'))}".strip()
+    correlation = fields.text(body.get("correlationId")) or reply.headers.get("x-hubspot-correlation-id", "unknown")
+    detail = f"status {reply.status} {category} correlation {correlation}"
     if reply.status == 401:
         return TokenExpired(
             "HubSpot no longer accepts the sign-in. Reconnect HubSpot to go on; your leads are kept.", detail=detail
@@ -645,5 +646,11 @@ def _until_midnight(now: datetime) -> timedelta:
 
 
 def _retry_after(reply: Reply) -> timedelta | None:
-    seconds = reply.headers.get("retry-after", "")
-    return timedelta(seconds=int(seconds)) if seconds.isdigit() else None
+    seconds = _number(reply, "retry-after")
+    return min(timedelta(seconds=seconds), LONGEST_RETRY_AFTER) if seconds else None
+
+
+def _number(reply: Reply, header: str) -> int | None:
+    """A header that is a number, if it is one of sensible length."""
+    text = reply.headers.get(header, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
