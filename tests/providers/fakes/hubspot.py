@@ -16,7 +16,8 @@ from leadloom.providers.base import Reply, Request
 
 LONGEST_BODY = 3000  # characters of a search
 LONGEST_URL = 8000
-OPERATORS: dict[str, Callable[[int, int], bool]] = {"GTE": ge, "GT": gt, "LT": lt}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {"GTE": ge, "GT": gt, "LT": lt}
 
 
 def iso(at: datetime) -> str:
@@ -102,8 +103,12 @@ class Portal:
         for group in body["filterGroups"]:
             for rule in group["filters"]:
                 holds, bound = OPERATORS[rule["operator"]], int(rule["value"])
-                read = {"lastmodifieddate": lambda one: round(one.modified.timestamp() * 1000), "hs_object_id": id_of}
-                found = [one for one in found if holds(read[rule["propertyName"]](one), bound)]
+                if rule["propertyName"] == "hs_object_id":
+                    found = [one for one in found if holds(one.id, bound)]
+                else:
+                    assert rule["propertyName"] == "lastmodifieddate", "contacts know no other time"
+                    at = EPOCH + timedelta(milliseconds=bound)
+                    found = [one for one in found if holds(one.modified, at)]
         (sort,) = body["sorts"]
         order = {"createdate": lambda one: one.created, "hs_object_id": id_of}[sort["propertyName"]]
         found.sort(key=order, reverse=sort["direction"] == "DESCENDING")
