@@ -268,12 +268,12 @@ def new_password(email: Annotated[str, typer.Argument(help="Whose password was f
 def rotate_secrets() -> None:
     """Seal stored credentials again with the first key of LEADLOOM_SECRET_KEY."""
     with _operator():
-        from leadloom.site.operator import seal_again
+        from leadloom.connections.rotation import reseal_all
 
-        done, lost = seal_again()
-        typer.echo(f"{done} sealed again.")
-        if lost:
-            raise Complaint(f"{lost} cannot be opened with any key given: put the key they were sealed with back.")
+        told = reseal_all()
+        typer.echo(f"{told.sealed} sealed again; {told.current} were sealed with the first key already.")
+        if told.lost:
+            raise Complaint(f"{told.lost} cannot be opened with any key given: put the key they were sealed with back.")
 
 
 @contextmanager

@@ -7,10 +7,13 @@ run again and from two machines at once: an advisory lock makes the second wait.
 import os
 from urllib.parse import urlsplit
 
+from leadloom.site import env
+
 
 def main() -> None:
-    app_url = os.environ.get("DATABASE_URL", "")
-    owner_url = os.environ.get("DATABASE_OWNER_URL") or app_url
+    app_url = env.secret("DATABASE_URL")
+    owner_url = env.secret("DATABASE_OWNER_URL") or app_url
+    os.environ.pop("DATABASE_URL_FILE", None)
     os.environ["DATABASE_URL"] = owner_url
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadloom.site.settings")
 

@@ -4,7 +4,6 @@ Finds accounts and connections across all accounts in the system scope, which on
 everything else happens inside the account's own scope, through the same services as the pages.
 """
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -117,48 +116,3 @@ def describe(run: Run) -> dict[str, Any]:
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment else None
-
-
-def seal_again() -> tuple[int, int]:
-    """Seal everything with the newest key of LEADLOOM_SECRET_KEY. Answers how many were sealed again, and how many
-    cannot be opened with any key: those must be connected again. Safe to repeat and to interrupt."""
-    done = lost = 0
-    for account_id in _account_ids():
-        with account_scope(account_id):
-            for sealed_again in _seal_account_again(account_id):
-                done += sealed_again is True
-                lost += sealed_again is None
-    return done, lost
-
-
-def _account_ids() -> list[int]:
-    with system_scope():
-        return list(Account.objects.order_by("pk").values_list("pk", flat=True))
-
-
-def _seal_account_again(account_id: int) -> Iterator[bool | None]:
-    """True: sealed again; False: sealed with the newest key already; None: cannot be opened."""
-    from leadloom.connections.vault import context_of
-    from leadloom.texter.models import TexterSettings
-
-    held = Connection.objects.select_for_update().filter(account_id=account_id, sealed_credentials__isnull=False)
-    for connection in held:
-        yield _seal_field(connection, "sealed_credentials", context_of(connection))
-    for texter in TexterSettings.objects.select_for_update().filter(account_id=account_id):
-        for field in ("sealed_secret", "sealed_old_secret"):
-            if getattr(texter, field) is not None:
-                yield _seal_field(texter, field, texter.seal_context)
-
-
-def _seal_field(row: Any, field: str, context: str) -> bool | None:
-    from leadloom.connections.secrets import CannotOpen, is_sealed_with_newest, open_sealed, seal
-
-    sealed = bytes(getattr(row, field))
-    if is_sealed_with_newest(sealed):
-        return False
-    try:
-        setattr(row, field, seal(open_sealed(sealed, context), context))
-    except CannotOpen:
-        return None
-    row.save(update_fields=[field])
-    return True

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import typer
 
+from leadloom.site import env
 from leadloom.site.database import bring_up_to_date, running
 from leadloom.site.supervisor import Supervisor, supervise
 from leadloom.site.web import address_of, listen
@@ -30,7 +31,7 @@ def start_web_and_worker(supervisor: Supervisor, listening: int) -> str | None:
     web = supervisor.start("web", "--fd", str(listening), keep_open=[listening])
     worker = supervisor.start("worker")
     # Another's database is migrated here only if its owner's role was given: then that is what it is for.
-    if os.environ.get("DATABASE_OWNER_URL"):
+    if env.secret("DATABASE_OWNER_URL"):
         bring_up_to_date()
     told = json.loads(web.wait_until_ready())
     worker.wait_until_ready()
