@@ -32,4 +32,5 @@ def prune_queue() -> int:
             """,
             {"days": KEPT_DAYS, "hours": SILENT_HOURS},
         )
-        return cursor.rowcount
+        deleted: int = cursor.rowcount
+        return deleted
