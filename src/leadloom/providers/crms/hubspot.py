@@ -6,11 +6,12 @@ searches inside a fixed time window, walked by record id; archived contacts come
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import batched
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import msgspec
 
@@ -71,7 +72,10 @@ PHONES = (
 """Best first. The calculated ones are HubSpot's own reading of the others: used where we could not read those."""
 
 OPT_OUTS = ("sakari_opted_out",)
-"""HubSpot has no standard do-not-text field; texting apps make their own. ``hs_email_optout`` is about e-mail only."""
+"""HubSpot has no standard do-not-text field; texting apps make their own, and customers too (``for_account``).
+``hs_email_optout`` is about e-mail only."""
+
+MOST_OPT_OUTS = 10  # of a customer's own: a search takes 3,000 characters, and a name may have 100
 
 PROPERTIES = (
     "firstname", "lastname", *PHONES, "fax", "email", "hs_additional_emails", "company", "associatedcompanyid",
@@ -88,6 +92,8 @@ class Everything:
     is walked can land behind the cursor: the engine reads the changes since the start afterwards.
     """
 
+    properties: tuple[str, ...]
+
     def first(self, *, bookmark: str | None, now: datetime) -> Cursor:  # noqa: ARG002 - everything needs no bookmark
         return {"step": "newest", "started": now.isoformat(), "latest": None, "edge": {}}
 
@@ -99,12 +105,12 @@ class Everything:
                 body={
                     "filterGroups": [],
                     "sorts": [{"propertyName": "createdate", "direction": "DESCENDING"}],
-                    "properties": PROPERTIES,
+                    "properties": self.properties,
                     "limit": SEARCH_SIZE,
                 },
                 pool="search",
             )
-        query = {"limit": str(LIST_SIZE), "properties": ",".join(PROPERTIES), "archived": "false"}
+        query = {"limit": str(LIST_SIZE), "properties": ",".join(self.properties), "archived": "false"}
         if cursor.get("after"):
             query["after"] = str(cursor["after"])
         return Request("GET", CONTACTS, query)
@@ -134,6 +140,8 @@ class Changes:
     than the records. A contact changed behind the cursor during the pass lies after the next bookmark.
     """
 
+    properties: tuple[str, ...]
+
     def first(self, *, bookmark: str | None, now: datetime) -> Cursor:
         since, edge = _read_bookmark(bookmark)
         return {
@@ -151,9 +159,10 @@ class Changes:
         if cursor["step"] == "search":
             return self._search(cursor)
         if cursor["step"] == "one":
-            return Request("GET", f"{CONTACTS}/{_ids(cursor)[0]}", {"properties": ",".join(PROPERTIES)}, accept=(404,))
+            query = {"properties": ",".join(self.properties)}
+            return Request("GET", f"{CONTACTS}/{_ids(cursor)[0]}", query, accept=(404,))
         inputs = [{"id": contact} for contact in _ids(cursor)[:BATCH_SIZE]]
-        return Request("POST", f"{CONTACTS}/batch/read", body={"properties": PROPERTIES, "inputs": inputs})
+        return Request("POST", f"{CONTACTS}/batch/read", body={"properties": self.properties, "inputs": inputs})
 
     def _search(self, cursor: Cursor) -> Request:
         def condition(name: str, operator: str, value: str) -> dict[str, JSON]:
@@ -337,12 +346,15 @@ class CompanyNames:
         return TablePage(rows)
 
 
+@dataclass(frozen=True, slots=True)
 class HubSpot:
+    opt_outs: tuple[str, ...] = OPT_OUTS
+
     slug = "hubspot"
     name = NAME
     base_url = "https://api.hubapi.com"
     nango_key = "hubspot"
-    limits: Mapping[str, Limit] = {
+    limits: ClassVar[Mapping[str, Limit]] = {
         "api": Limit(100, timedelta(seconds=10)),  # the lowest plan's; headers announce more where there is more
         "search": Limit(5, timedelta(seconds=1)),  # an account's, shared with its other apps; no headers tell
     }
@@ -374,11 +386,26 @@ class HubSpot:
         facts = {"uiDomain": domain, "timeZone": fields.text(body.get("timeZone"))}
         return CrmAccount(external_id=portal, name=f"Portal {portal}", facts=facts)
 
+    def for_account(self, account: CrmAccount) -> "HubSpot":
+        """HubSpot as this customer set it up: the fact ``opt_out_properties`` names their own do-not-text properties,
+        which are then asked for as well. Raises ValueError for what cannot be such names: better than to text on."""
+        named = account.facts.get("opt_out_properties") or ()
+        if not isinstance(named, list | tuple) or len(named) > MOST_OPT_OUTS:
+            raise ValueError(f"opt_out_properties is a list of at most {MOST_OPT_OUTS} names")
+        names = [name for name in named if isinstance(name, str) and _PROPERTY.fullmatch(name)]
+        if len(names) != len(named):
+            raise ValueError("opt_out_properties holds something that is no name of a HubSpot property")
+        return replace(self, opt_outs=tuple(dict.fromkeys((*OPT_OUTS, *names))))
+
+    @property
+    def _properties(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*PROPERTIES, *self.opt_outs)))
+
     def everything(self) -> Feed:
-        return Everything()
+        return Everything(self._properties)
 
     def changes(self) -> Feed:
-        return Changes()
+        return Changes(self._properties)
 
     def gone(self) -> Feed:
         return Archived()
@@ -417,7 +444,7 @@ class HubSpot:
             description=fields.long_text(values.get("message")),
             last_activity_at=fields.time(values.get("notes_last_contacted"))
             or fields.time(values.get("notes_last_updated")),
-            opted_out=any(fields.is_true(values.get(name)) for name in OPT_OUTS),
+            opted_out=any(fields.is_true(values.get(name)) for name in self.opt_outs),
             created_at=fields.time(record.get("createdAt")) or fields.time(values.get("createdate")),
             modified_at=fields.time(record.get("updatedAt")) or fields.time(values.get("lastmodifieddate")),
             merged_ids=_merged_ids(values),
@@ -439,6 +466,7 @@ class HubSpot:
 provider = HubSpot()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PROPERTY = re.compile("[a-z0-9_]{1,100}")
 
 
 # -- reading rows
