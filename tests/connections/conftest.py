@@ -11,6 +11,7 @@ from tests.factories import make_member
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
 from leadloom.accounts.tokens import issue_token
+from leadloom.connections import vault
 from leadloom.sandbox import Sandbox
 
 type Ask = Callable[..., Any]
@@ -19,6 +20,12 @@ type Ask = Callable[..., Any]
 @pytest.fixture
 def alice(committed: None) -> Member:
     return make_member()
+
+
+@pytest.fixture(autouse=True)
+def no_tokens_in_memory() -> None:
+    """Ids begin anew in each test: a token of the last one must not pass for this one's."""
+    vault._entries.clear()
 
 
 @pytest.fixture

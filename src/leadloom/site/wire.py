@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.decorators import sync_and_async_middleware
 from ninja import NinjaAPI, Schema
@@ -46,6 +47,7 @@ STATUSES: tuple[tuple[type[LeadloomError], int], ...] = (
     (RecordRejected, 422),
     (BadRequest, 400),
 )
+CODE_STATUSES = {"paused": 409, "not_connected": 409}  # errors of the services, which know nothing of this file
 CODES = {
     400: "bad_request",
     401: "not_signed_in",
@@ -110,6 +112,7 @@ def explain_errors(api: NinjaAPI) -> None:
     api.add_exception_handler(LeadloomError, _leadloom_error)
     api.add_exception_handler(UnknownProvider, lambda _, error: failure(422, "unknown_provider", str(error)))
     api.add_exception_handler(ApiError, lambda _, error: failure(error.status, error.code, str(error)))
+    api.add_exception_handler(RequestDataTooBig, lambda _, __: failure(413, "too_large", SENTENCES[413]))
     api.add_exception_handler(Http404, lambda _, __: failure(404, "not_found", SENTENCES[404]))
     api.add_exception_handler(ValidationError, _invalid)
     api.add_exception_handler(HttpError, _http_error)
@@ -146,7 +149,7 @@ def _shaped(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
 
 
 def _leadloom_error(request: HttpRequest, error: Any) -> HttpResponse:
-    status = next((status for kind, status in STATUSES if isinstance(error, kind)), 400)
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), CODE_STATUSES.get(error.code, 400))
     log.info("api.refused", path=request.path, status=status, code=error.code, detail=error.detail)
     told = failure(status, error.code, str(error))
     if isinstance(error, TryLater):

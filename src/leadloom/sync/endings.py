@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import structlog
 from croniter import croniter
@@ -139,6 +140,30 @@ def fail_as_bug(turn: "Turn", error: Exception) -> None:
         )
         _fail(turn, ours)
     run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk)
+
+
+def fail_unbegun(run_id: int, account_id: int, token: UUID, error: Exception) -> None:
+    """As above, for a run that could not even begin: its provider is gone, or its row makes no sense to us."""
+    log.error("sync.bug", run=run_id, account=account_id, error=type(error).__name__, exc_info=error)
+    sentence = "Something went wrong on our side. We try again at the next refresh."
+    with account_scope(account_id):
+        held = Run.objects.filter(account_id=account_id, pk=run_id, lease_token=token, state=RunState.RUNNING)
+        connections = list(held.values_list("connection_id", flat=True))
+        ended = held.update(
+            state=RunState.FAILED,
+            finished_at=datetime.now(UTC),
+            lease_token=None,
+            lease_until=None,
+            error_code=BadRequest.code,
+            error=sentence,
+            error_detail=type(error).__name__,
+        )
+        if ended:
+            Connection.objects.filter(account_id=account_id, pk__in=connections).exclude(state__in=QUIET).update(
+                state=State.STUCK, reason_code=BadRequest.code, reason=sentence, next_due_at=next_due(datetime.now(UTC))
+            )
+    if ended:
+        run_ended.send(sender=Run, account_id=account_id, run_id=run_id)
 
 
 def _is_still_ours(turn: "Turn") -> bool:

@@ -48,7 +48,7 @@ def _work_here(run_id: int, account_id: int, deadline: float) -> Run:
             run = work_on(run_id, account_id, budget=timedelta(seconds=left))
         except Exception as error:  # noqa: BLE001 - the run has it as its ending, and the log the traceback
             log.warning("sync.failed_here", run=run_id, account=account_id, error=type(error).__name__)
-            run = wait_for(run_id, account_id, 0)
+            return wait_for(run_id, account_id, 0)
         if run.is_active:  # somebody else's, or waiting
             _sleep(min(POLL_S, max(0.0, deadline - time.monotonic())))
     return run

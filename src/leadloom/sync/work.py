@@ -35,7 +35,13 @@ def work_on(run_id: int, account_id: int, *, budget: timedelta | None = None) ->
     if token is not None:
         with LeaseKeeper(run_id, account_id, token) as keeper:
             deadline = None if budget is None else time.monotonic() + budget.total_seconds()
-            turn = take_turn(run_id, account_id, token, is_lost=lambda: keeper.is_lost, deadline=deadline)
+            try:
+                turn = take_turn(run_id, account_id, token, is_lost=lambda: keeper.is_lost, deadline=deadline)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception as error:  # without an ending it would be taken up again for ever
+                endings.fail_unbegun(run_id, account_id, token, error)
+                raise
             _give_ending(turn)
     with account_scope(account_id):
         return Run.objects.get(account_id=account_id, pk=run_id)
