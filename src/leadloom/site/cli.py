@@ -252,6 +252,20 @@ def check() -> None:
         raise typer.Exit(0 if run_checks(typer.echo) else 1)
 
 
+@app.command("setup-link")
+def setup_link() -> None:
+    """Print the link that makes the first person the owner; it works until somebody has signed up."""
+    with _operator():
+        from django.conf import settings
+
+        from leadloom.accounts.setup import setup_path
+
+        path = setup_path()
+        if path is None:
+            raise Complaint("Somebody has signed up already. Further people come by invitation.")
+        typer.echo(f"{settings.LEADLOOM_URL}{path}")
+
+
 @app.command("new-password")
 def new_password(email: Annotated[str, typer.Argument(help="Whose password was forgotten.")]) -> None:
     """Give somebody a new password, and end their sessions."""
