@@ -19,6 +19,9 @@ from leadloom.errors import BadRequest, NeedsReconnect, TryLater, Unreadable
 ACCOUNT_TAG = "leadloom_account"
 """Names the account a connection was made for. An id that a browser sends proves nothing; the tag does."""
 
+REFUSED = "grant_refused"
+"""Code of the TryLater that a refused refresh is: a revoked grant and a vendor's bad minute look the same."""
+
 REFRESH_BACKOFF = timedelta(seconds=35)  # Nango itself does not ask the vendor again for 30 s
 
 
@@ -151,7 +154,7 @@ def _explain(reply: httpx2.Response, body: dict[str, Any]) -> Exception:
         return TryLater(
             "The CRM did not renew the sign-in. We try again shortly.",
             after=REFRESH_BACKOFF,
-            code="grant_refused",
+            code=REFUSED,
             detail=detail,
         )
     if reply.status_code == 404 or code in ("not_found", "unknown_connection"):

@@ -1,30 +1,48 @@
 """What people do with connections: connect, refresh, pause, resume, disconnect, release the first import.
 
-Each is called inside ``account_scope`` and is one transaction. Network calls to test a credential happen before
-anything is written, so a refused one leaves nothing behind.
+Each is one transaction. To connect, the CRM is asked first, so that a refused credential leaves nothing behind; those
+functions open their own scope when they save, and called outside of any keep no transaction open while the CRM answers.
+The others are called inside ``account_scope``.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
 from django.conf import settings
+from django.db import IntegrityError, transaction
 from django.db import connection as db
-from django.db import transaction
 
 from leadloom.accounts.models import Account, Member
+from leadloom.accounts.scope import account_scope
 from leadloom.accounts.services import audit
-from leadloom.connections import nango, vault
+from leadloom.connections import grants, nango, vault
 from leadloom.connections.models import ACTIVE, Connection, Method, Run, RunState, State, Strategy, Trigger
+from leadloom.connections.probe import account_behind
 from leadloom.connections.secrets import seal
 from leadloom.errors import BadRequest, LeadloomError, NeedsReconnect, NotAllowed, TokenExpired, WrongAccount
+from leadloom.live.notify import announce
 from leadloom.providers.base import CrmAccount, Provider
+from leadloom.providers.catalogue import all_providers
 from leadloom.providers.catalogue import provider as provider_of
-from leadloom.sync.client import CrmClient
 from leadloom.sync.doorbell import ring
-from leadloom.sync.hosts import operator_base_url
 
 log = structlog.get_logger()
+
+
+class NotConnected(LeadloomError):
+    """The connection has ended: connect again first."""
+
+    code = "not_connected"
+
+
+class Paused(LeadloomError):
+    """Somebody paused the connection: resume it first."""
+
+    code = "paused"
 
 
 def connect_with_token(
@@ -42,7 +60,7 @@ def connect_with_token(
     token = token.strip()
     if not token.isascii() or not token.isprintable() or not token:
         raise NeedsReconnect(f"This is not a token of {crm.name}: paste it again, whole and without spaces.")
-    found = _test(crm, token, base_url)
+    found = account_behind(crm, _pasted(crm, token), base_url=base_url)
     return _save(account, member, crm, found, method=Method.TOKEN, token=token, base_url=base_url, reconnect=reconnect)
 
 
@@ -52,13 +70,12 @@ def connect_to_sandbox(*, account: Account, member: Member | None, provider: str
         raise BadRequest("There is no sandbox here: it comes with the demo.")
     crm = provider_of(provider)
     token = "pat-na1-sandbox"  # noqa: S105 - the sandbox's well-known token opens nothing else
-    found = _test(crm, token, settings.SANDBOX_URL)
-    connection, run = _save(
-        account, member, crm, found, method=Method.SANDBOX, token=token, base_url=settings.SANDBOX_URL
-    )
-    if settings.SANDBOX_UNPACED:
-        _set(connection, settings={**connection.settings, "is_unpaced": True})
-    return connection, run
+    found = account_behind(crm, _pasted(crm, token), base_url=settings.SANDBOX_URL)
+    return _save(
+        account, member, crm, found,
+        method=Method.SANDBOX, token=token, base_url=settings.SANDBOX_URL,
+        options={"is_unpaced": settings.SANDBOX_UNPACED},
+    )  # fmt: skip
 
 
 def connect_with_nango(
@@ -70,11 +87,19 @@ def connect_with_nango(
     if signed_in.tags.get(nango.ACCOUNT_TAG) != str(account.pk):
         log.warning("connect.foreign_nango_connection", account=account.pk)
         raise NotAllowed("This sign-in was made for another account. Connect again from here.")
-    crm = provider_of(_slug_at_nango(signed_in.provider))
-    found = _test(crm, signed_in.access_token, "")
+    crm = _provider_at_nango(signed_in.provider)
+
+    def token(force: bool) -> str:
+        if not force:
+            return signed_in.access_token
+        return nango.Nango().connection(connection_id, provider_config_key, force_refresh=True).access_token
+
+    found = account_behind(crm, token)
+    grant = grants.Grant(mark=grants.mark_of(signed_in.config))
     return _save(
         account, member, crm, found,
         method=Method.NANGO, nango_connection_id=connection_id, provider_config_key=provider_config_key,
+        options={grants.KEY: asdict(grant)}, reconnect=_signed_in_as(account, connection_id, provider_config_key),
     )  # fmt: skip
 
 
@@ -87,7 +112,7 @@ def request_run(
 ) -> tuple[Run, bool]:
     """A run of this connection, new or the one under way; the flag says that it was joined.
 
-    The database decides: one active run a connection, whoever asks at the same moment.
+    The database decides: one active run a connection, whoever asks at the same moment. Raises Paused or NotConnected.
     """
     with transaction.atomic(), db.cursor() as cursor:
         cursor.execute(
@@ -98,14 +123,16 @@ def request_run(
                 "trigger": trigger,
                 "strategy": strategy,
                 "member": member.pk if member else None,
-                "is_first": connection.bookmark is None and strategy == Strategy.APPEND,
             },
         )
         made = cursor.fetchone()
     active = Run.objects.filter(account_id=connection.account_id, connection=connection, state__in=ACTIVE)
     run = Run.objects.get(pk=made[0]) if made else active.first()
-    if run is None:  # the one we collided with has just ended
+    if run is None:  # the one we collided with has just ended, or there must be none
+        _require_runs(connection)
         return request_run(connection=connection, trigger=trigger, strategy=strategy, member=member)
+    if made is None:
+        _hurry(run, trigger)
     if made or run.state == RunState.WAITING:
         ring(run)
     return run, made is None
@@ -116,38 +143,54 @@ INSERT INTO sync_runs (
     account_id, connection_id, trigger, strategy, requested_by_id, state, is_first, feed, seen, created, updated,
     unchanged, linked, skipped, failed, gone, pages, requests, waited_s, retries, error_code, error, error_detail
 )
-VALUES (
-    %(account)s, %(connection)s, %(trigger)s, %(strategy)s, %(member)s, 'queued', %(is_first)s, '', 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', ''
-)
+SELECT
+    account_id, id, %(trigger)s, %(strategy)s, %(member)s, 'queued', bookmark IS NULL AND %(strategy)s = 'append',
+    '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', ''
+FROM crm_connections
+WHERE account_id = %(account)s AND id = %(connection)s AND is_active AND state <> 'paused'
 ON CONFLICT (connection_id) WHERE state IN ('queued', 'running', 'waiting') DO NOTHING
 RETURNING id
 """
 
 
+def _require_runs(connection: Connection) -> None:
+    rows = Connection.objects.filter(account_id=connection.account_id, pk=connection.pk, is_active=True)
+    state = rows.values_list("state", flat=True).first()
+    if state is None:
+        raise NotConnected("This CRM is disconnected. Connect it again to refresh.")
+    if state == State.PAUSED:
+        raise Paused("This connection is paused. Resume it to refresh.")
+
+
+def _hurry(run: Run, trigger: Trigger | str) -> None:
+    """A person who asks, or new credentials, need not wait for a run that only backs off. The CRM's limits hold."""
+    if trigger not in (Trigger.MANUAL, Trigger.CONNECT) or run.error_code in ("rate_limited", "quota"):
+        return
+    waiting = Run.objects.filter(account_id=run.account_id, pk=run.pk, state=RunState.WAITING)
+    waiting.update(resume_at=datetime.now(UTC))
+
+
 def pause(connection: Connection, member: Member | None = None) -> None:
     """No passes until it is resumed; one under way stops at its next page, its cursor kept."""
+    _require_active(connection)
     _stop_runs(connection)
     _set(connection, state=State.PAUSED, reason_code="", reason="")
-    _audit(connection, member, "connection.paused")
+    _note(connection, member, "connection.paused")
 
 
 def resume(connection: Connection, member: Member | None = None) -> tuple[Run, bool]:
     """Go on where it was paused."""
     if connection.state == State.PAUSED:
         _set(connection, state=State.CATCHING_UP, reason_code="", reason="")
-        _audit(connection, member, "connection.resumed")
+        _note(connection, member, "connection.resumed")
     return request_run(connection=connection, trigger=Trigger.MANUAL, member=member)
 
 
 def disconnect(connection: Connection, member: Member | None = None) -> None:
     """End the connection and its grant; leads, messages and opt-outs stay. Doing it twice is fine."""
+    if not connection.is_active:
+        return
     _stop_runs(connection)
-    if connection.method == Method.NANGO and connection.is_active:
-        try:
-            nango.Nango().delete(connection.nango_connection_id, connection.provider_config_key)
-        except LeadloomError as error:  # the customer wants out: a grant we could not end must not hold them
-            log.warning("connection.grant_not_ended", connection=connection.pk, detail=error.detail)
     vault.forget(connection)
     _set(
         connection,
@@ -159,28 +202,49 @@ def disconnect(connection: Connection, member: Member | None = None) -> None:
         disconnected_at=datetime.now(UTC),
         next_due_at=None,
     )
-    _audit(connection, member, "connection.disconnected")
+    _note(connection, member, "connection.disconnected")
+    if connection.method == Method.NANGO:
+        transaction.on_commit(partial(_end_grant, connection))
 
 
 def release_import(connection: Connection, member: Member | None = None) -> None:
     """Let AI Texter have the leads of the first import."""
     _set(connection, released_at=datetime.now(UTC))
-    _audit(connection, member, "connection.import_released")
+    _note(connection, member, "connection.import_released")
 
 
-def _test(crm: Provider, token: str, base_url: str) -> CrmAccount:
-    """Ask the CRM whose account the credential opens: one request, before anything is saved."""
-
+def _pasted(crm: Provider, token: str) -> Callable[[bool], str]:
     def give(force: bool) -> str:
         if force:
             raise TokenExpired(f"{crm.name} does not accept this token. Copy it again and paste it whole.")
         return token
 
-    with CrmClient(crm, base_url=base_url or operator_base_url(crm), token=give) as client:
-        try:
-            return crm.read_account(client.send(crm.account_request()))
-        except TokenExpired as error:
-            raise NeedsReconnect(str(error), detail=error.detail) from error
+    return give
+
+
+def _provider_at_nango(name: str) -> Provider:
+    crm = next((crm for crm in all_providers() if crm.nango_key == name), None)
+    if crm is None:
+        log.warning("connect.unknown_nango_provider", provider=name)
+        raise BadRequest("This CRM is not supported yet.", detail=f"nango provider {name}")
+    return crm
+
+
+def _signed_in_as(account: Account, nango_connection_id: str, provider_config_key: str) -> Connection | None:
+    """The connection that this sign-in belongs to, when it is a reconnect: Nango keeps the id."""
+    with account_scope(account.pk):
+        known = Connection.objects.filter(
+            account=account, nango_connection_id=nango_connection_id, provider_config_key=provider_config_key
+        )
+        return known.order_by("-is_active", "-pk").first()
+
+
+def _end_grant(connection: Connection) -> None:
+    """Never raises: the customer wants out, and a grant that we could not end must not hold them."""
+    try:
+        nango.Nango().delete(connection.nango_connection_id, connection.provider_config_key)
+    except LeadloomError as error:
+        log.warning("connection.grant_not_ended", connection=connection.pk, detail=error.detail)
 
 
 def _save(
@@ -194,15 +258,19 @@ def _save(
     base_url: str = "",
     nango_connection_id: str = "",
     provider_config_key: str = "",
+    options: Mapping[str, Any] | None = None,
     reconnect: Connection | None = None,
 ) -> tuple[Connection, Run]:
     """The connection and its first run, in one transaction. The same CRM account connected again is a reconnect:
     the row is revived with its bookmark, and a catch-up run follows."""
     if reconnect is not None and reconnect.external_account_id != found.external_id:
-        raise WrongAccount(
+        error = WrongAccount(
             f"This is another {crm.name} account ({found.name}) than the one connected here "
             f"({reconnect.external_account_name}). Sign in to that one, or connect this one as a new connection."
         )
+        if method == Method.NANGO:
+            _lock_out(reconnect, error)
+        raise error
     values: dict[str, Any] = {
         "method": method,
         "base_url": base_url,
@@ -216,33 +284,62 @@ def _save(
         "reason": "",
         "disconnected_at": None,
     }
-    with transaction.atomic():
+    write = partial(_write, account, member, crm, found, values, token=token, options=dict(options or {}))
+    try:
+        return write()
+    except IntegrityError:  # the same CRM account was connected this very moment: that is the row to revive
+        return write()
+
+
+def _write(
+    account: Account,
+    member: Member | None,
+    crm: Provider,
+    found: CrmAccount,
+    values: Mapping[str, Any],
+    *,
+    token: str,
+    options: Mapping[str, Any],
+) -> tuple[Connection, Run]:
+    with account_scope(account.pk):
         connection = _same_crm_account(account, crm, found)
         if connection is None:
             connection = Connection(
                 account=account, provider=crm.slug, external_account_id=found.external_id, created_by=member
             )
+        else:
+            _lock_runs(connection)
+            vault.forget(connection)
+            connection.refresh_from_db()  # what a run that was just ending has written to it
         for name, value in values.items():
             setattr(connection, name, value)
+        connection.settings = {**connection.settings, **options}
         connection.sealed_credentials = seal(token, vault.context_of(connection)) if token else None
         connection.save()
-        vault.forget(connection)
         run, _ = request_run(connection=connection, trigger=Trigger.CONNECT, member=member)
-        _audit(connection, member, "connection.connected")
+        _note(connection, member, "connection.connected")
     return connection, run
 
 
+def _lock_out(connection: Connection, error: WrongAccount) -> None:
+    """What Nango holds under this connection's id now opens somebody else's contacts: nothing may be read with it."""
+    with account_scope(connection.account_id):
+        _stop_runs(connection)
+        vault.forget(connection)
+        Connection.objects.filter(account_id=connection.account_id, pk=connection.pk, is_active=True).update(
+            state=State.NEEDS_RECONNECT, reason_code=error.code, reason=str(error)
+        )
+
+
 def _same_crm_account(account: Account, crm: Provider, found: CrmAccount) -> Connection | None:
-    known = Connection.objects.select_for_update().filter(
-        account=account, provider=crm.slug, external_account_id=found.external_id
-    )
+    known = Connection.objects.filter(account=account, provider=crm.slug, external_account_id=found.external_id)
     return known.order_by("-is_active", "-pk").first()
 
 
-def _slug_at_nango(nango_provider: str) -> str:
-    from leadloom.providers.catalogue import all_providers
-
-    return next((crm.slug for crm in all_providers() if crm.nango_key == nango_provider), nango_provider)
+def _lock_runs(connection: Connection) -> None:
+    """Before the connection's own row is written: a worker that ends a run takes the two in this order as well."""
+    active = Run.objects.filter(account_id=connection.account_id, connection=connection, state__in=ACTIVE)
+    list(active.select_for_update().values_list("pk"))
 
 
 def _stop_runs(connection: Connection) -> None:
@@ -257,5 +354,12 @@ def _set(connection: Connection, **values: Any) -> None:
     connection.save(update_fields=list(values))
 
 
-def _audit(connection: Connection, member: Member | None, action: str) -> None:
+def _require_active(connection: Connection) -> None:
+    if not connection.is_active:
+        raise NotConnected("This CRM is disconnected. Connect it again first.")
+
+
+def _note(connection: Connection, member: Member | None, action: str) -> None:
+    """For the record, and for every dashboard that is open."""
     audit(connection.account, member.user if member else None, action, f"connection {connection.pk}")
+    announce(connection.account_id, {"kind": "connection", "connection": connection.pk})
