@@ -1,5 +1,18 @@
-"""Addresses of this part."""
+"""Addresses of this part: the dashboard, its rows, and a page for each lead."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from leadloom.leads import views
+
+urlpatterns = [
+    path("", views.dashboard, name="dashboard"),
+    path("threads/rows", views.rows, name="threads-rows"),
+    path("leads/new", views.new, name="lead-new"),
+    path("leads/<int:lead_id>", views.lead, name="lead"),
+    path("leads/<int:lead_id>/edit", views.edit, name="lead-edit"),
+    path("leads/<int:lead_id>/unpin", views.unpin, name="lead-unpin"),
+    path("leads/<int:lead_id>/opt-out", views.opt_out, name="lead-opt-out"),
+    path("leads/<int:lead_id>/opt-in", views.opt_in, name="lead-opt-in"),
+    path("leads/<int:lead_id>/archive", views.archive, name="lead-archive"),
+    path("leads/<int:lead_id>/restore", views.restore, name="lead-restore"),
+]

@@ -1,5 +1,7 @@
 """Addresses of this part."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from leadloom.live import views
+
+urlpatterns = [path("live", views.live, name="live")]

@@ -78,3 +78,13 @@ def _readings(text: str, has_words: bool) -> Iterator[str]:
     if has_words:
         # Letters are digits only where nothing else makes a number: "1-800-FLOWERS" is one, "030 1234 office" is not.
         yield text
+
+
+@lru_cache(maxsize=4096)
+def readable(e164: str) -> str:
+    """``+1 415-555-0123``: as people write it to be dialled from anywhere. Unreadable text comes back as it is."""
+    try:
+        number = library.parse(e164, None)
+    except library.NumberParseException:
+        return e164
+    return str(library.format_number(number, library.PhoneNumberFormat.INTERNATIONAL))

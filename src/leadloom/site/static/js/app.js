@@ -1,6 +1,8 @@
 /* What every page needs: CSRF for htmx, the dialog, menus, toasts, copying, times that stay true. Pages work without it. */
 
-const csrfToken = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
+import "./live.js";
+
+export const csrfToken = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 
 document.addEventListener("htmx:configRequest", (event) => {
   event.detail.headers["X-CSRFToken"] = csrfToken();
@@ -59,11 +61,14 @@ dialog?.addEventListener("click", (event) => {
     dialog.close();
   }
 });
+document.addEventListener("close-dialog", () => dialog?.close());
 dialog?.addEventListener("close", () => document.querySelector("#dialog-content")?.replaceChildren());
 
 /* Clicks ------------------------------------------------------------------------------------------------------ */
 
 document.addEventListener("click", (event) => {
+  const signIn = event.target.closest("[data-nango]");
+  if (signIn) import("./nango-sign-in.js").then((nango) => nango.signIn(signIn));
   event.target.closest("[data-dismiss]")?.closest("[data-toast]")?.remove();
   for (const menu of document.querySelectorAll("[data-menu][open]")) {
     if (!menu.contains(event.target)) menu.open = false;

@@ -1,0 +1,295 @@
+"""Pages and buttons of connections. Each view checks, calls one service or query, and renders.
+
+Every button is a form that works without JavaScript; htmx asks for the same addresses and gets the fragment.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from leadloom.accounts.http import AccountRequest, account_view, manager_view
+from leadloom.connections import services
+from leadloom.connections.cards import banners_of, cards_of
+from leadloom.connections.history import history, lasted
+from leadloom.connections.left_out import causes_of, left_out, records_page
+from leadloom.connections.models import Connection, Method, Run, State, Trigger
+from leadloom.errors import LeadloomError
+from leadloom.leads.models import Outcome
+from leadloom.leads.reasons import REASONS
+from leadloom.leads.records import reasons_of
+from leadloom.providers.base import Provider
+from leadloom.providers.catalogue import UnknownProvider, all_providers
+from leadloom.providers.catalogue import provider as provider_of
+from leadloom.site.templatetags.look import crm_name
+from leadloom.sync.sentences import sentence
+
+BIGGEST_ID = 2**63 - 1
+MOST_RUNS = 20  # ids a refresh line may ask about
+
+
+@sensitive_post_parameters("token")
+@require_http_methods(["GET", "POST"])
+@never_cache
+@manager_view
+def connect(request: AccountRequest) -> HttpResponse:
+    """Choose a CRM and a way to sign in to it; ``?reconnect=`` renews a connection that lost its grant."""
+    known = _reconnecting(request)
+    context: dict[str, Any] = {
+        "providers": [crm for crm in all_providers() if known is None or crm.slug == known.provider],
+        "has_sandbox": bool(settings.SANDBOX_URL) and (known is None or known.method == Method.SANDBOX),
+        "has_nango": bool(settings.NANGO_SECRET_KEY),
+        "known": known,
+        "chosen": request.POST.get("provider") or request.GET.get("provider", ""),
+    }
+    if request.method == "POST":
+        try:
+            connection = _connect(request, known)
+        except LeadloomError as error:
+            context["error"] = str(error)
+            return render(request, _connect_template(request), context, status=422)
+        return _connected(request, connection)
+    return render(request, _connect_template(request), context)
+
+
+def _reconnecting(request: AccountRequest) -> Connection | None:
+    asked = request.POST.get("reconnect") or request.GET.get("reconnect")
+    return _mine(request, int(asked)) if asked and asked.isdecimal() and int(asked) <= BIGGEST_ID else None
+
+
+def _connect_template(request: HttpRequest) -> str:
+    return "connections/_connect.html" if _is_fragment(request) else "connections/connect.html"
+
+
+def _connect(request: AccountRequest, known: Connection | None) -> Connection:
+    crm = _provider(request.POST.get("provider", ""))
+    if request.POST.get("method") == Method.SANDBOX:
+        connection, _ = services.connect_to_sandbox(account=request.account, member=request.member, provider=crm.slug)
+        return connection
+    connection, _ = services.connect_with_token(
+        account=request.account,
+        member=request.member,
+        provider=crm.slug,
+        token=request.POST.get("token", ""),
+        reconnect=known,
+    )
+    return connection
+
+
+def _provider(slug: str) -> Provider:
+    try:
+        return provider_of(slug)
+    except UnknownProvider:
+        raise Http404 from None
+
+
+def _connected(request: AccountRequest, connection: Connection) -> HttpResponse:
+    if not request.headers.get("HX-Request"):
+        messages.success(request, f"Connected to {crm_name(connection.provider)}. The newest contacts come first.")
+        return redirect("dashboard")
+    response = HttpResponse(status=204)
+    response["HX-Trigger"] = "close-dialog"
+    response["HX-Location"] = '{"path": "/", "target": "#main", "select": "#main > *", "swap": "innerHTML"}'
+    return response
+
+
+@require_GET
+@account_view
+def cards(request: AccountRequest) -> HttpResponse:
+    """The connection cards alone, for a dashboard that is open."""
+    shown = cards_of(request.account)
+    return render(request, "connections/_cards.html", {"cards": shown, "banners": banners_of(shown)})
+
+
+@require_POST
+@account_view
+def refresh_all(request: AccountRequest) -> HttpResponse:
+    """Reads every connection again, or joins the runs under way."""
+    active = Connection.objects.filter(account_id=request.account.pk, is_active=True).order_by("pk")
+    return _refreshed(request, list(active.defer("tables")))
+
+
+@require_POST
+@account_view
+def refresh(request: AccountRequest, connection_id: int) -> HttpResponse:
+    return _refreshed(request, [_mine(request, connection_id, is_active=True)])
+
+
+def _refreshed(request: AccountRequest, connections: Sequence[Connection]) -> HttpResponse:
+    asleep = [one for one in connections if one.state in (State.PAUSED, State.NEEDS_RECONNECT)]
+    runs = [
+        services.request_run(connection=one, trigger=Trigger.MANUAL, member=request.member)[0]
+        for one in connections
+        if one not in asleep
+    ]
+    notes = [_why_not(one) for one in asleep]
+    if not connections:
+        notes.append("No CRM is connected yet. Connect one first.")
+    if _is_fragment(request):
+        context = _refresh_line([run.pk for run in runs], notes, request)
+        return render(request, "connections/_refresh_line.html", context)
+    for note in notes:
+        messages.warning(request, note)
+    for run in runs:
+        messages.info(request, f"Reading {crm_name(run.connection.provider)}. Reload the page to see how far it is.")
+    return redirect("dashboard")
+
+
+def _why_not(connection: Connection) -> str:
+    name = crm_name(connection.provider)
+    if connection.state == State.PAUSED:
+        return f"{name} is paused: resume it to read it again."
+    return f"{name} needs a new sign-in before it can be read."
+
+
+@require_GET
+@account_view
+def refreshing(request: AccountRequest) -> HttpResponse:
+    """How the runs of a refresh stand: asked again when one of them ends."""
+    asked = [int(pk) for pk in request.GET.get("runs", "").split(",") if pk.isdecimal() and int(pk) <= BIGGEST_ID]
+    return render(request, "connections/_refresh_line.html", _refresh_line(asked[:MOST_RUNS], [], request))
+
+
+def _refresh_line(run_ids: Sequence[int], notes: Sequence[str], request: AccountRequest) -> dict[str, Any]:
+    runs = list(
+        Run.objects.filter(account_id=request.account.pk, pk__in=run_ids).select_related("connection").defer("cursor")
+    )
+    ended = [
+        {"run": run, "sentence": sentence(run, reasons_of(run)), "lasted": lasted(run)}
+        for run in runs
+        if not run.is_active
+    ]
+    return {
+        "going": [run for run in runs if run.is_active],
+        "ended": ended,
+        "notes": notes,
+        "run_ids": ",".join(str(run.pk) for run in runs),
+    }
+
+
+@require_POST
+@manager_view
+def pause(request: AccountRequest, connection_id: int) -> HttpResponse:
+    services.pause(_mine(request, connection_id, is_active=True), request.member)
+    return _back(request)
+
+
+@require_POST
+@manager_view
+def resume(request: AccountRequest, connection_id: int) -> HttpResponse:
+    services.resume(_mine(request, connection_id, is_active=True), request.member)
+    return _back(request)
+
+
+@require_POST
+@manager_view
+def release(request: AccountRequest, connection_id: int) -> HttpResponse:
+    """The leads of the first import may go to AI Texter."""
+    connection = _mine(request, connection_id)
+    services.release_import(connection, request.member)
+    messages.success(request, f"The first import of {crm_name(connection.provider)} is released to AI Texter.")
+    return _back(request)
+
+
+@require_http_methods(["GET", "POST"])
+@manager_view
+def disconnect(request: AccountRequest, connection_id: int) -> HttpResponse:
+    """Asks first, saying what stays and what ends."""
+    connection = _mine(request, connection_id)
+    if request.method == "POST":
+        services.disconnect(connection, request.member)
+        messages.success(request, f"Disconnected from {crm_name(connection.provider)}. Your leads are kept.")
+        return redirect("dashboard")
+    card = next((card for card in cards_of(request.account) if card.connection.pk == connection.pk), None)
+    return render(request, "connections/disconnect.html", {"connection": connection, "card": card})
+
+
+@require_GET
+@account_view
+def not_imported(request: AccountRequest, connection_id: int) -> HttpResponse:
+    """Everybody this connection left out, by cause, each cause with what mends it."""
+    connection = _mine(request, connection_id)
+    causes = causes_of(connection)
+    reason = request.GET.get("reason", "")
+    page = left_out(connection, reason=reason if reason in REASONS else "", after=request.GET.get("after", ""))
+    context = {"connection": connection, "causes": causes, "reason": reason, "page": page}
+    return render(request, "connections/not_imported.html", context)
+
+
+@require_GET
+@account_view
+def runs(request: AccountRequest) -> HttpResponse:
+    before = request.GET.get("before", "")
+    asked = request.GET.get("connection", "")
+    connection = _mine(request, int(asked)) if asked.isdecimal() and int(asked) <= BIGGEST_ID else None
+    page = history(request.account, before=int(before) if before.isdecimal() else None, connection=connection)
+    context = {"page": page, "connection": connection, "is_older": bool(before)}
+    return render(request, "connections/runs.html", context)
+
+
+@require_GET
+@account_view
+def run(request: AccountRequest, run_id: int) -> HttpResponse:
+    """What a run came to: its figures, and its contacts by outcome with the reason for each."""
+    found = Run.objects.filter(account_id=request.account.pk, pk=run_id).select_related(
+        "connection", "requested_by__user"
+    )
+    one = found.first()
+    if one is None:
+        raise Http404
+    outcome = request.GET.get("outcome") or _first_outcome(one)
+    page = records_page(one, outcome=outcome if outcome in Outcome.values else "", after=request.GET.get("after", ""))
+    context = {
+        "run": one,
+        "connection": one.connection,
+        "lasted": lasted(one),
+        "sentence": "" if one.is_active else sentence(one, reasons_of(one)),
+        "tabs": [(name, label, getattr(one, name)) for name, label in LISTED if getattr(one, name) or name == outcome],
+        "outcome": outcome,
+        "page": page,
+        "now": datetime.now(UTC),
+    }
+    return render(request, "connections/run.html", context)
+
+
+LISTED = (
+    ("skipped", "Skipped"),
+    ("failed", "Not readable"),
+    ("created", "New"),
+    ("updated", "Changed"),
+    ("linked", "Linked"),
+    ("gone", "Gone"),
+)
+
+
+def _first_outcome(run: Run) -> str:
+    """The tab that opens: what needs attention, else what happened."""
+    return next((name for name, _ in LISTED if getattr(run, name)), "created")
+
+
+def _mine(request: AccountRequest, connection_id: int, **fields: Any) -> Connection:
+    """Not there and another account's look the same: 404."""
+    found = Connection.objects.filter(account_id=request.account.pk, pk=connection_id, **fields).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _is_fragment(request: HttpRequest) -> bool:
+    return bool(request.headers.get("HX-Request")) and not request.headers.get("HX-Boosted")
+
+
+def _back(request: HttpRequest) -> HttpResponse:
+    """After a button on a card: the cards for htmx, the dashboard for a plain form."""
+    if not _is_fragment(request):
+        return redirect("dashboard")
+    response = HttpResponse(status=204)
+    response["HX-Trigger"] = "cards-changed"
+    return response
