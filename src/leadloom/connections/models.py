@@ -77,6 +77,9 @@ class Connection(models.Model):
         ]
         indexes = [
             models.Index(fields=["next_due_at"], condition=Q(is_active=True), name="crm_connections_due"),
+            models.Index(
+                fields=["nango_connection_id"], condition=~Q(nango_connection_id=""), name="crm_connections_at_nango"
+            ),
         ]
 
 
