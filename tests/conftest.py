@@ -37,7 +37,7 @@ def _start() -> None:
         "DJANGO_SETTINGS_MODULE": "leadloom.site.settings",
         "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # Playwright's sync API runs a loop in the test's thread
     }
-    subprocess.run([sys.executable, "-m", "leadloom.site.migrate"], check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-m", "leadloom.site.migrate"], check=True)
     import django
 
     django.setup()

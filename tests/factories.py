@@ -38,9 +38,7 @@ def make_member(
 ) -> Member:
     """Somebody with an account of their own, or with a place in ``account``."""
     user = User.objects.filter(email=email.lower()).first() or make_user(email, password)
-    member = (
-        open_account_for(user, name=account_name) if account is None else Member(account=account, user=user)
-    )
+    member = open_account_for(user, name=account_name) if account is None else Member(account=account, user=user)
     with account_scope(member.account_id):
         member.role = Role(role)
         member.save()

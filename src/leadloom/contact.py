@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-type JSON = str | int | float | bool | None | Sequence[JSON] | Mapping[str, JSON]
+type JSON = str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None
 
 
 @dataclass(frozen=True, slots=True)

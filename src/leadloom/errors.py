@@ -31,7 +31,7 @@ class WrongAccount(NeedsReconnect):
 
 
 class TokenExpired(LeadloomError):
-    """The access token ran out: fetch a fresh one once and repeat the request. Turns into NeedsReconnect if refused again."""
+    """The access token ran out: fetch a fresh one and repeat the request once. Refused again, it is NeedsReconnect."""
 
     code = "token_expired"
 

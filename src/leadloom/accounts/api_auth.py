@@ -72,7 +72,7 @@ def require_manager(request: ApiRequest) -> None:
         raise HttpError(403, "Only owners and admins may do this.")
 
 
-class _Undo(Exception):  # noqa: N818 - a way out of the transaction, not an error
+class _Undo(Exception):
     def __init__(self, response: HttpResponseBase) -> None:
         self.response = response
 

@@ -22,7 +22,7 @@ class Reply:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
-class Refusal(Exception):  # noqa: N818
+class Refusal(Exception):
     """Raised anywhere below a handler to answer with this reply at once."""
 
     def __init__(self, reply: Reply) -> None:

@@ -107,11 +107,16 @@ def failure(status: int, code: str, message: str) -> JsonResponse:
     return JsonResponse({"success": False, "error": {"code": code, "message": message}}, status=status)
 
 
+def _api_error(_request: HttpRequest, error: "ApiError | type[ApiError]") -> JsonResponse:
+    assert isinstance(error, ApiError)
+    return failure(error.status, error.code, str(error))
+
+
 def explain_errors(api: NinjaAPI) -> None:
     """Give every error an operation can raise its status and the one shape."""
     api.add_exception_handler(LeadloomError, _leadloom_error)
     api.add_exception_handler(UnknownProvider, lambda _, error: failure(422, "unknown_provider", str(error)))
-    api.add_exception_handler(ApiError, lambda _, error: failure(error.status, error.code, str(error)))
+    api.add_exception_handler(ApiError, _api_error)
     api.add_exception_handler(RequestDataTooBig, lambda _, __: failure(413, "too_large", SENTENCES[413]))
     api.add_exception_handler(Http404, lambda _, __: failure(404, "not_found", SENTENCES[404]))
     api.add_exception_handler(ValidationError, _invalid)

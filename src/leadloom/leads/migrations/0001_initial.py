@@ -6,181 +6,371 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0002_walls'),
-        ('connections', '0001_initial'),
+        ("accounts", "0002_walls"),
+        ("connections", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Lead',
+            name="Lead",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(blank=True, max_length=300)),
-                ('phone', models.CharField(max_length=20, null=True)),
-                ('email', models.CharField(blank=True, help_text='Lower-cased.', max_length=320)),
-                ('company', models.CharField(blank=True, max_length=300)),
-                ('status', models.CharField(default='new', help_text="Ours, not the CRM's.", max_length=40)),
-                ('lead_type', models.CharField(choices=[('new', 'New'), ('old', 'Old')], default='new', max_length=5)),
-                ('opted_out', models.BooleanField(default=False, help_text='Sticky: no sync clears it.')),
-                ('pinned', models.JSONField(default=list, help_text='Fields edited by hand here; no sync overwrites them.')),
-                ('crm_source', models.CharField(blank=True, help_text='The provider whose fields flow; empty: by hand.', max_length=40)),
-                ('crm_id', models.CharField(blank=True, help_text="The primary contact's id in that CRM.", max_length=200)),
-                ('crm_url', models.CharField(blank=True, max_length=500)),
-                ('crm_owner', models.CharField(blank=True, max_length=300)),
-                ('crm_owner_email', models.CharField(blank=True, max_length=320)),
-                ('crm_status', models.CharField(blank=True, max_length=300)),
-                ('crm_stage', models.CharField(blank=True, max_length=300)),
-                ('crm_description', models.TextField(blank=True)),
-                ('crm_last_activity_at', models.DateTimeField(null=True)),
-                ('last_crm_sync_at', models.DateTimeField(help_text='When a sync last wrote something here.', null=True)),
-                ('activity_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='What Recent Threads is ordered by.')),
-                ('last_message', models.TextField(blank=True)),
-                ('last_message_at', models.DateTimeField(null=True)),
-                ('last_message_direction', models.CharField(blank=True, max_length=3)),
-                ('contacted_at', models.DateTimeField(help_text='When we first texted them.', null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('created_run_id', models.BigIntegerField(null=True)),
-                ('archived_at', models.DateTimeField(null=True)),
-                ('archived_reason', models.CharField(blank=True, max_length=40)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.account')),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to='accounts.member')),
-                ('crm_connection', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, to='connections.connection')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(blank=True, max_length=300)),
+                ("phone", models.CharField(max_length=20, null=True)),
+                ("email", models.CharField(blank=True, help_text="Lower-cased.", max_length=320)),
+                ("company", models.CharField(blank=True, max_length=300)),
+                ("status", models.CharField(default="new", help_text="Ours, not the CRM's.", max_length=40)),
+                ("lead_type", models.CharField(choices=[("new", "New"), ("old", "Old")], default="new", max_length=5)),
+                ("opted_out", models.BooleanField(default=False, help_text="Sticky: no sync clears it.")),
+                (
+                    "pinned",
+                    models.JSONField(default=list, help_text="Fields edited by hand here; no sync overwrites them."),
+                ),
+                (
+                    "crm_source",
+                    models.CharField(
+                        blank=True, help_text="The provider whose fields flow; empty: by hand.", max_length=40
+                    ),
+                ),
+                (
+                    "crm_id",
+                    models.CharField(blank=True, help_text="The primary contact's id in that CRM.", max_length=200),
+                ),
+                ("crm_url", models.CharField(blank=True, max_length=500)),
+                ("crm_owner", models.CharField(blank=True, max_length=300)),
+                ("crm_owner_email", models.CharField(blank=True, max_length=320)),
+                ("crm_status", models.CharField(blank=True, max_length=300)),
+                ("crm_stage", models.CharField(blank=True, max_length=300)),
+                ("crm_description", models.TextField(blank=True)),
+                ("crm_last_activity_at", models.DateTimeField(null=True)),
+                (
+                    "last_crm_sync_at",
+                    models.DateTimeField(help_text="When a sync last wrote something here.", null=True),
+                ),
+                (
+                    "activity_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        help_text="What Recent Threads is ordered by.",
+                    ),
+                ),
+                ("last_message", models.TextField(blank=True)),
+                ("last_message_at", models.DateTimeField(null=True)),
+                ("last_message_direction", models.CharField(blank=True, max_length=3)),
+                ("contacted_at", models.DateTimeField(help_text="When we first texted them.", null=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("created_run_id", models.BigIntegerField(null=True)),
+                ("archived_at", models.DateTimeField(null=True)),
+                ("archived_reason", models.CharField(blank=True, max_length=40)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.account"
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.member"),
+                ),
+                (
+                    "crm_connection",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="connections.connection",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'leads',
+                "db_table": "leads",
             },
         ),
         migrations.CreateModel(
-            name='LeadChange',
+            name="LeadChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('before', models.JSONField()),
-                ('after', models.JSONField()),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.account')),
-                ('lead', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, to='leads.lead')),
-                ('member', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, to='accounts.member')),
-                ('run', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, to='connections.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("before", models.JSONField()),
+                ("after", models.JSONField()),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.account"
+                    ),
+                ),
+                (
+                    "lead",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="leads.lead",
+                    ),
+                ),
+                (
+                    "member",
+                    models.ForeignKey(
+                        db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.member"
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        to="connections.run",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'lead_changes',
+                "db_table": "lead_changes",
             },
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('direction', models.CharField(choices=[('in', 'In'), ('out', 'Out')], max_length=3)),
-                ('body', models.TextField()),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.account')),
-                ('lead', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, to='leads.lead')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("direction", models.CharField(choices=[("in", "In"), ("out", "Out")], max_length=3)),
+                ("body", models.TextField()),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.account"
+                    ),
+                ),
+                (
+                    "lead",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="leads.lead",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'messages',
+                "db_table": "messages",
             },
         ),
         migrations.CreateModel(
-            name='RunContact',
+            name="RunContact",
             fields=[
-                ('pk', models.CompositePrimaryKey('account', 'run', 'external_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('external_id', models.CharField(max_length=200)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.account')),
-                ('run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='connections.run')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "account", "run", "external_id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("external_id", models.CharField(max_length=200)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.account"
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="connections.run"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'run_contacts',
+                "db_table": "run_contacts",
             },
         ),
         migrations.CreateModel(
-            name='SourceContact',
+            name="SourceContact",
             fields=[
-                ('pk', models.CompositePrimaryKey('account', 'connection', 'external_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('external_id', models.CharField(max_length=200)),
-                ('outcome', models.CharField(choices=[('created', 'Created'), ('updated', 'Updated'), ('unchanged', 'Unchanged'), ('linked', 'Linked'), ('skipped', 'Skipped'), ('failed', 'Failed'), ('gone', 'Gone')], help_text='In the last run that wrote it.', max_length=10)),
-                ('reason', models.CharField(blank=True, help_text='A code of leads/reasons.py.', max_length=40)),
-                ('reason_value', models.CharField(blank=True, help_text='The raw value the reason speaks of.', max_length=300)),
-                ('needs_review', models.BooleanField(default=False)),
-                ('match_rule', models.CharField(blank=True, help_text='crm_id, phone, email or new.', max_length=10)),
-                ('content_hash', models.BinaryField(max_length=16, null=True)),
-                ('modified_at', models.DateTimeField(help_text="The CRM's.", null=True)),
-                ('name', models.CharField(blank=True, max_length=300)),
-                ('phones', models.JSONField(default=list, help_text='[{text, label, e164}], best first.')),
-                ('emails', models.JSONField(default=list)),
-                ('raw', models.JSONField(default=dict)),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('gone_at', models.DateTimeField(null=True)),
-                ('merged_into', models.CharField(blank=True, max_length=200)),
-                ('account', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.account')),
-                ('connection', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, to='connections.connection')),
-                ('first_run', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='connections.run')),
-                ('last_run', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='connections.run')),
-                ('lead', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, to='leads.lead')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "account",
+                        "connection",
+                        "external_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("external_id", models.CharField(max_length=200)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("created", "Created"),
+                            ("updated", "Updated"),
+                            ("unchanged", "Unchanged"),
+                            ("linked", "Linked"),
+                            ("skipped", "Skipped"),
+                            ("failed", "Failed"),
+                            ("gone", "Gone"),
+                        ],
+                        help_text="In the last run that wrote it.",
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, help_text="A code of leads/reasons.py.", max_length=40)),
+                (
+                    "reason_value",
+                    models.CharField(blank=True, help_text="The raw value the reason speaks of.", max_length=300),
+                ),
+                ("needs_review", models.BooleanField(default=False)),
+                ("match_rule", models.CharField(blank=True, help_text="crm_id, phone, email or new.", max_length=10)),
+                ("content_hash", models.BinaryField(max_length=16, null=True)),
+                ("modified_at", models.DateTimeField(help_text="The CRM's.", null=True)),
+                ("name", models.CharField(blank=True, max_length=300)),
+                ("phones", models.JSONField(default=list, help_text="[{text, label, e164}], best first.")),
+                ("emails", models.JSONField(default=list)),
+                ("raw", models.JSONField(default=dict)),
+                ("updated_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("gone_at", models.DateTimeField(null=True)),
+                ("merged_into", models.CharField(blank=True, max_length=200)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="connections.connection",
+                    ),
+                ),
+                (
+                    "first_run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="connections.run",
+                    ),
+                ),
+                (
+                    "last_run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="connections.run",
+                    ),
+                ),
+                (
+                    "lead",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to="leads.lead",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'source_contacts',
+                "db_table": "source_contacts",
             },
         ),
         migrations.CreateModel(
-            name='Suppression',
+            name="Suppression",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('phone', models.CharField(max_length=20)),
-                ('reason', models.CharField(help_text='crm_flag, stop_message or member.', max_length=40)),
-                ('source', models.CharField(blank=True, max_length=100)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.account')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("phone", models.CharField(max_length=20)),
+                ("reason", models.CharField(help_text="crm_flag, stop_message or member.", max_length=40)),
+                ("source", models.CharField(blank=True, max_length=100)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.account"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'suppressions',
+                "db_table": "suppressions",
             },
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(condition=models.Q(('archived_at', None)), fields=['account', '-activity_at', '-id'], name='leads_recent'),
+            model_name="lead",
+            index=models.Index(
+                condition=models.Q(("archived_at", None)),
+                fields=["account", "-activity_at", "-id"],
+                name="leads_recent",
+            ),
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(condition=models.Q(('archived_at__isnull', False)), fields=['account', 'phone'], name='leads_archived_phone'),
+            model_name="lead",
+            index=models.Index(
+                condition=models.Q(("archived_at__isnull", False)),
+                fields=["account", "phone"],
+                name="leads_archived_phone",
+            ),
         ),
         migrations.AddIndex(
-            model_name='lead',
-            index=models.Index(condition=models.Q(('archived_at', None), models.Q(('email', ''), _negated=True)), fields=['account', 'email'], name='leads_by_email'),
+            model_name="lead",
+            index=models.Index(
+                condition=models.Q(("archived_at", None), models.Q(("email", ""), _negated=True)),
+                fields=["account", "email"],
+                name="leads_by_email",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.UniqueConstraint(fields=('account', 'id'), name='leads_in_account'),
+            model_name="lead",
+            constraint=models.UniqueConstraint(fields=("account", "id"), name="leads_in_account"),
         ),
         migrations.AddConstraint(
-            model_name='lead',
-            constraint=models.UniqueConstraint(condition=models.Q(('archived_at', None)), fields=('account', 'phone'), name='leads_one_live_phone'),
+            model_name="lead",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("archived_at", None)), fields=("account", "phone"), name="leads_one_live_phone"
+            ),
         ),
         migrations.AddIndex(
-            model_name='leadchange',
-            index=models.Index(fields=['account', 'lead', '-id'], name='lead_changes_of_lead'),
+            model_name="leadchange",
+            index=models.Index(fields=["account", "lead", "-id"], name="lead_changes_of_lead"),
         ),
         migrations.AddIndex(
-            model_name='leadchange',
-            index=models.Index(condition=models.Q(('run__isnull', False)), fields=['account', 'run'], name='lead_changes_of_run'),
+            model_name="leadchange",
+            index=models.Index(
+                condition=models.Q(("run__isnull", False)), fields=["account", "run"], name="lead_changes_of_run"
+            ),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(fields=['account', 'lead', '-at'], name='messages_of_lead'),
+            model_name="message",
+            index=models.Index(fields=["account", "lead", "-at"], name="messages_of_lead"),
         ),
         migrations.AddIndex(
-            model_name='sourcecontact',
-            index=models.Index(fields=['account', 'lead'], name='source_contacts_by_lead'),
+            model_name="sourcecontact",
+            index=models.Index(fields=["account", "lead"], name="source_contacts_by_lead"),
         ),
         migrations.AddIndex(
-            model_name='sourcecontact',
-            index=models.Index(condition=models.Q(('outcome__in', ['skipped', 'failed']), ('needs_review', True), _connector='OR'), fields=['account', 'last_run', 'external_id'], name='source_contacts_to_explain'),
+            model_name="sourcecontact",
+            index=models.Index(
+                condition=models.Q(("outcome__in", ["skipped", "failed"]), ("needs_review", True), _connector="OR"),
+                fields=["account", "last_run", "external_id"],
+                name="source_contacts_to_explain",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='suppression',
-            constraint=models.UniqueConstraint(fields=('account', 'phone'), name='suppressions_once'),
+            model_name="suppression",
+            constraint=models.UniqueConstraint(fields=("account", "phone"), name="suppressions_once"),
         ),
     ]

@@ -30,7 +30,7 @@ class Issued:
     expires_in: int
 
 
-class RefreshFailed(Exception):  # noqa: N818
+class RefreshFailed(Exception):
     """The CRM's token endpoint said no, or was not well: Nango cannot tell these apart."""
 
 

@@ -125,7 +125,11 @@ class Migration(migrations.Migration):
                 ("switched_at", models.DateTimeField(null=True)),
                 (
                     "off_code",
-                    models.CharField(blank=True, choices=[("member", "Member"), ("gone", "Gone"), ("unsealable", "Unsealable")], max_length=10),
+                    models.CharField(
+                        blank=True,
+                        choices=[("member", "Member"), ("gone", "Gone"), ("unsealable", "Unsealable")],
+                        max_length=10,
+                    ),
                 ),
                 (
                     "collected_to",
