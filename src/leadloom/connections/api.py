@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from leadloom.accounts.api_auth import ApiRequest, in_account, require_manager, session_or_token
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
-from leadloom.connections import services
+from leadloom.connections import services, vault
 from leadloom.connections.models import Connection, Method, Run, State, Strategy, Trigger
 from leadloom.connections.nango import Nango
 from leadloom.leads.records import Unimported, results_of
@@ -167,6 +167,7 @@ def session_token(request: ApiRequest, asked: SessionAsked) -> SessionOut:
         known = _connection(asked.connection_id, method=Method.NANGO)
         integration = known.provider_config_key
         session = nango.reconnect_session(**who, connection_id=known.nango_connection_id, integration=integration)
+        vault.forget(known)  # from now on it may open another CRM account
     return SessionOut(
         token=session.token,
         expires_at=session.expires_at,
@@ -177,11 +178,11 @@ def session_token(request: ApiRequest, asked: SessionAsked) -> SessionOut:
 
 
 @router.post("/connect", response={200: ConnectOut, **REFUSALS}, summary="Connect a CRM")
-@in_account
 def connect(request: ApiRequest, asked: ConnectAsked) -> ConnectOut:
     """Tests the credential, saves the connection and starts the first import. Answers before any contact is read."""
     require_manager(request)
-    who: dict[str, Any] = {"account": request.account, "member": _member(request)}
+    with account_scope(request.account.pk):  # no scope is open while the CRM answers
+        who: dict[str, Any] = {"account": request.account, "member": _member(request)}
     if asked.connection_id and asked.provider_config_key:
         found, run = services.connect_with_nango(
             **who, connection_id=asked.connection_id, provider_config_key=asked.provider_config_key
