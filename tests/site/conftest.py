@@ -62,7 +62,7 @@ class Started:
             text=True,
         )
 
-    def until(self, pattern: str, *, within_s: float = 60) -> re.Match[str]:
+    def until(self, pattern: str, *, within_s: float = 240) -> re.Match[str]:
         """Wait until it has printed this."""
         assert self.process.stdout
         deadline = time.monotonic() + within_s
@@ -113,7 +113,7 @@ def run(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run_one(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*CLI, *args], env=environment(folder, **more), cwd=folder, capture_output=True, text=True, timeout=60
+            [*CLI, *args], env=environment(folder, **more), cwd=folder, capture_output=True, text=True, timeout=240
         )
 
     return run_one
