@@ -124,8 +124,10 @@ function tellTimes(root = document) {
   }
   for (const time of root.querySelectorAll("time[data-local]")) {
     const at = new Date(time.dateTime);
-    const options = time.dataset.local === "clock" ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
-    time.textContent = at.toLocaleString(undefined, options);
+    const clock = { hour: "numeric", minute: "2-digit" };
+    const day = { month: "short", day: "numeric" };
+    const year = at.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
+    time.textContent = at.toLocaleString(undefined, time.dataset.local === "clock" ? clock : { ...day, ...year, ...clock });
   }
 }
 
