@@ -1,5 +1,8 @@
 """A grant that Nango holds: one asks for all, refusals are counted for all, and it opens no other CRM account."""
 
+import hashlib
+import hmac
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection as db
+from django.test import Client
 from pytest_django import Settings
 
 from leadloom.accounts.models import Member
@@ -225,3 +229,43 @@ def test_a_run_that_backs_off_goes_on_at_once_after_a_reconnect(
         Run.objects.update(state=RunState.WAITING, resume_at=later, error_code="grant_refused")
     _, run = connect(alice, nango_id)
     assert work_on(run.pk, run.account_id).state == RunState.DONE
+
+
+def told_by_nango(settings: Settings, nango_id: str, operation: str, *, success: bool) -> int:
+    """Nango's webhook about this connection; how many runs it led to."""
+    event = {"type": "auth", "operation": operation, "success": success, "connectionId": nango_id}
+    body = json.dumps(event).encode()
+    signature = hmac.new(settings.NANGO_WEBHOOK_KEY.encode(), body, hashlib.sha256).hexdigest()
+    headers = {"X-Nango-Hmac-Sha256": signature}
+    answer = Client().post("/api/webhooks/nango", body, content_type="application/json", headers=headers)
+    return int(answer.json()["runs"])
+
+
+def test_news_of_a_refusal_does_not_undo_the_count_of_refusals(
+    kept: Connection, box: Sandbox, settings: Settings, nango_id: str
+) -> None:
+    box.set_nango(failing_refreshes=1)
+    with pytest.raises(TryLater):
+        vault.access_token(kept, force=True)
+    assert told_by_nango(settings, nango_id, "refresh", success=False) == 1
+    assert read_grant(kept).refused == 1
+
+
+def test_news_of_a_refusal_does_not_disturb_a_connection_that_waits_for_a_reconnect(
+    kept: Connection, settings: Settings, nango_id: str
+) -> None:
+    store(kept, state=State.NEEDS_RECONNECT)
+    assert told_by_nango(settings, nango_id, "refresh", success=False) == 0
+
+
+def test_news_of_a_new_sign_in_is_followed_and_its_account_checked(
+    kept: Connection, alice: Member, settings: Settings, nango_id: str
+) -> None:
+    """The person signed in again and lost the page before it could tell us."""
+    store(kept, state=State.NEEDS_RECONNECT)
+    assert told_by_nango(settings, nango_id, "override", success=True) == 1
+    assert read_grant(kept) == Grant()
+    with account_scope(alice.account_id):
+        run = Run.objects.latest("pk")
+    assert work_on(run.pk, run.account_id).state == RunState.DONE
+    assert store(kept).state == State.LIVE

@@ -6,6 +6,7 @@ Nothing here trusts what a body says: an event is a hint to look, and looking is
 import hashlib
 import hmac
 import time
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -107,10 +108,10 @@ def nango_webhook(request: HttpRequest) -> HookOut:
         event = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, "bad_request", "The body is not JSON.") from error
-    connection_id = _connection_id(event)
-    if not connection_id:
+    news = _read(event)
+    if news is None:
         return HookOut()
-    return HookOut(runs=sum(_look_again(account_id, pk) for account_id, pk in _known(connection_id)))
+    return HookOut(runs=sum(_look_again(account_id, pk, news) for account_id, pk in _known(news)))
 
 
 def _finished(due: DueResult, deadline: float) -> CronResult:
@@ -150,27 +151,37 @@ def _check_signature(body: bytes, signature: str) -> None:
         raise ApiError(401, "bad_signature", "The signature is missing or wrong.")
 
 
-def _connection_id(event: Any) -> str:
-    """The connection an event asks us to look at, or nothing: creations are told to us by the browser."""
+@dataclass(frozen=True, slots=True)
+class _News:
+    nango_connection_id: str
+    is_new_grant: bool
+
+
+def _read(event: Any) -> _News | None:
+    """What an event asks us to look at, if anything: creations are told to us by the browser."""
     if not isinstance(event, dict) or event.get("type") != "auth":
-        return ""
+        return None
     is_refused = event.get("operation") == "refresh" and event.get("success") is False
     is_new_grant = event.get("operation") == "override" and event.get("success") is not False
     found = event.get("connectionId")
-    return found if (is_refused or is_new_grant) and isinstance(found, str) and "\0" not in found else ""
+    if not (is_refused or is_new_grant) or not isinstance(found, str) or not found or "\0" in found:
+        return None
+    return _News(found, is_new_grant)
 
 
-def _known(connection_id: str) -> list[tuple[int, int]]:
+def _known(news: _News) -> list[tuple[int, int]]:
+    asleep = [State.PAUSED] if news.is_new_grant else [State.PAUSED, State.NEEDS_RECONNECT]
     with system_scope():
-        mine = Connection.objects.filter(nango_connection_id=connection_id, is_active=True)
-        return list(mine.exclude(state=State.PAUSED).values_list("account_id", "pk")[:10])
+        mine = Connection.objects.filter(nango_connection_id=news.nango_connection_id, is_active=True)
+        return list(mine.exclude(state__in=asleep).values_list("account_id", "pk")[:10])
 
 
-def _look_again(account_id: int, connection_id: int) -> bool:
+def _look_again(account_id: int, connection_id: int, news: _News) -> bool:
     try:
         with account_scope(account_id):
             found = Connection.objects.get(account_id=account_id, pk=connection_id)
-            vault.forget(found)
+            if news.is_new_grant:
+                vault.forget(found)
             request_run(connection=found, trigger=Trigger.WEBHOOK)
     except Exception:  # Nango would repeat the event; the hourly pass looks anyway
         log.exception("webhook.not_started", account=account_id, connection=connection_id)
