@@ -8,7 +8,7 @@ from tests.providers.fakes.hubspot import Portal, ok, with_contacts
 
 from leadloom.contact import JSON
 from leadloom.errors import Unreadable
-from leadloom.providers.base import Gone, Merge, Reply
+from leadloom.providers.base import Feed, Gone, Merge, Reply
 from leadloom.providers.catalogue import provider
 
 hubspot = provider("hubspot")
@@ -134,12 +134,30 @@ def test_a_contact_the_index_learns_of_minutes_late_is_read_by_the_next_pass() -
 def test_an_index_that_stands_still_holds_the_bookmark_until_it_moves() -> None:
     portal = with_contacts(20)
     bookmark = everything(portal).bookmark
-    portal.add(7, NOW + MINUTE)
-    portal.not_indexed = {7}
+    portal.people[1003].modified = NOW + 10 * MINUTE  # the last that the index learns of
+    portal.people[1007].modified = NOW + 20 * MINUTE
+    portal.not_indexed = {1007}
     for hours in range(1, 6):
-        bookmark = walk(hubspot.changes(), portal, bookmark=bookmark, now=NOW + hours * HOUR).bookmark
+        done = walk(hubspot.changes(), portal, bookmark=bookmark, now=NOW + hours * HOUR)
+        assert "1007" not in done.ids
+        bookmark = done.bookmark
     portal.not_indexed = set()
-    assert "7" in walk(hubspot.changes(), portal, bookmark=bookmark, now=NOW + 6 * HOUR).ids
+    assert "1007" in walk(hubspot.changes(), portal, bookmark=bookmark, now=NOW + 6 * HOUR).ids
+
+
+@pytest.mark.parametrize("feed", [hubspot.everything(), hubspot.changes()], ids=["everything", "changes"])
+def test_a_change_read_late_in_a_long_pass_does_not_hide_one_made_behind_the_cursor(feed: Feed) -> None:
+    portal = with_contacts(450)
+
+    def life_goes_on(requests: int) -> None:
+        if requests == 4:
+            portal.people[1000].modified = NOW + 20 * MINUTE  # its page has been read
+            portal.people[1449].modified = NOW + 50 * MINUTE  # its page has not
+
+    long = walk(feed, portal, after_each=life_goes_on)
+    if feed == hubspot.everything():
+        assert long.pages[-1].records[-1]["updatedAt"] > "2026-11-02T09:45"
+    assert "1000" in walk(hubspot.changes(), portal, bookmark=long.bookmark, now=NOW + 2 * HOUR).ids
 
 
 def test_a_contact_changed_again_is_read_again() -> None:
@@ -178,6 +196,18 @@ def test_a_contact_merged_between_search_and_reading_points_to_the_one_that_rema
     assert {Merge("1001", "9000"), Merge("1002", "9000")} == set(done.merged)
     assert done.gone == []
     assert "9000" in done.ids
+
+
+def test_a_contact_that_answers_under_another_id_was_merged_even_if_nothing_else_says_so() -> None:
+    portal = with_contacts(2)
+
+    def life_goes_on(requests: int) -> None:
+        if requests == 1:
+            del portal.people[1001]
+            portal.add(9000, NOW)
+            portal.now_called = {1001: 9000}
+
+    assert walk(hubspot.changes(), portal, after_each=life_goes_on).merged == [Merge("1001", "9000")]
 
 
 def test_contacts_missing_from_every_batch_are_asked_for_one_by_one() -> None:
