@@ -14,7 +14,7 @@ import httpx2
 import msgspec
 from django.conf import settings
 
-from leadloom.errors import BadRequest, NeedsReconnect, TryLater, Unreadable
+from leadloom.errors import BadRequest, LeadloomError, NeedsReconnect, TryLater, Unreadable
 
 ACCOUNT_TAG = "leadloom_account"
 """Names the account a connection was made for. An id that a browser sends proves nothing; the tag does."""
@@ -22,13 +22,16 @@ ACCOUNT_TAG = "leadloom_account"
 REFUSED = "grant_refused"
 """Code of the TryLater that a refused refresh is: a revoked grant and a vendor's bad minute look the same."""
 
+LONGEST_PAUSE = timedelta(hours=1)
 REFRESH_BACKOFF = timedelta(seconds=35)  # Nango itself does not ask the vendor again for 30 s
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectSession:
+class ConnectSession(msgspec.Struct, frozen=True):
     token: str
-    expires_at: str
+    expires_at: str = ""
+
+    def __repr__(self) -> str:
+        return f"ConnectSession(expires_at={self.expires_at!r})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -39,6 +42,46 @@ class NangoConnection:
     tags: Mapping[str, str]
     provider: str
     config: Mapping[str, Any]
+
+
+class _Credentials(msgspec.Struct, frozen=True):
+    """Of any type: what is missing is not this type's."""
+
+    type: str = ""
+    access_token: str = ""
+    api_key: str = msgspec.field(default="", name="apiKey")
+    token: str = ""
+    expires_at: str | None = None
+
+    def __repr__(self) -> str:
+        return f"_Credentials(type={self.type!r})"
+
+
+class _Connection(msgspec.Struct, frozen=True):
+    provider: str
+    credentials: _Credentials
+    tags: dict[str, str] | None = None
+    connection_config: dict[str, Any] | None = None
+
+
+class _Session(msgspec.Struct, frozen=True):
+    data: ConnectSession
+
+
+class _Integration(msgspec.Struct, frozen=True):
+    unique_key: str
+
+
+class _Integrations(msgspec.Struct, frozen=True):
+    data: list[_Integration]
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    code: str = ""
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: _Problem = _Problem()
 
 
 class Nango:
@@ -62,7 +105,7 @@ class Nango:
                 "allowed_integrations": [integration],
             },
         )
-        return _session(body)
+        return _read(body, _Session).data
 
     def reconnect_session(
         self, *, account_id: int, user_id: int, email: str, connection_id: str, integration: str
@@ -79,46 +122,40 @@ class Nango:
                 "tags": {ACCOUNT_TAG: str(account_id)},
             },
         )
-        return _session(body)
+        return _read(body, _Session).data
 
     def connection(self, connection_id: str, config_key: str, *, force_refresh: bool = False) -> NangoConnection:
         """The connection with a token that is good now. A refused refresh is TryLater with code ``grant_refused``."""
         query = {"provider_config_key": config_key}
         if force_refresh:
             query["force_refresh"] = "true"
-        body = self._call("GET", f"/connections/{quote(connection_id, safe='')}", query=query)
-        credentials = body.get("credentials")
-        given = credentials if isinstance(credentials, dict) else {}
-        token = given.get("access_token") or given.get("apiKey") or given.get("token")
-        if not isinstance(token, str) or not token:
-            raise Unreadable("Nango gave no token for this connection.", detail=f"type {given.get('type')}")
-        tags = body.get("tags")
-        config = body.get("connection_config")
+        found = _read(self._call("GET", _path(connection_id), query=query), _Connection)
+        given = found.credentials
+        token = given.access_token or given.api_key or given.token
+        if not token:
+            raise Unreadable("The sign-in service gave no token for this connection.", detail=f"type {given.type}")
         return NangoConnection(
             access_token=token,
-            expires_in_s=_seconds_left(given.get("expires_at")),
-            tags={str(key): str(value) for key, value in tags.items()} if isinstance(tags, dict) else {},
-            provider=str(body.get("provider", "")),
-            config=config if isinstance(config, dict) else {},
+            expires_in_s=_seconds_left(given.expires_at),
+            tags=found.tags or {},
+            provider=found.provider,
+            config=found.connection_config or {},
         )
 
     def delete(self, connection_id: str, config_key: str) -> None:
         """End the grant upstream. One that is gone already is fine."""
         try:
-            self._call(
-                "DELETE", f"/connections/{quote(connection_id, safe='')}", query={"provider_config_key": config_key}
-            )
+            self._call("DELETE", _path(connection_id), query={"provider_config_key": config_key})
         except NeedsReconnect:
             return
 
     def integrations(self) -> list[str]:
         """The integrations set up at Nango: also a cheap test of the key."""
-        found = self._call("GET", "/integrations").get("data")
-        return [str(one.get("unique_key")) for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        return [one.unique_key for one in _read(self._call("GET", "/integrations"), _Integrations).data]
 
     def _call(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    ) -> bytes:
         try:
             reply = httpx2.request(
                 method,
@@ -135,19 +172,35 @@ class Nango:
                 code="vendor_down",
                 detail=type(error).__name__,
             ) from error
-        parsed = _json(reply.content)
         if reply.is_success:
-            return parsed
-        raise _explain(reply, parsed)
+            return reply.content
+        raise _explain(reply)
 
 
-def _explain(reply: httpx2.Response, body: dict[str, Any]) -> Exception:
-    error = body.get("error")
-    code = str(error.get("code", "")) if isinstance(error, dict) else ""
+def _path(connection_id: str) -> str:
+    """An id that a browser sent must stay one step of the path."""
+    if connection_id in ("", ".", ".."):
+        raise NeedsReconnect("This sign-in is not known. Connect again.")
+    return f"/connections/{quote(connection_id, safe='')}"
+
+
+def _read[Shape](content: bytes, shape: type[Shape]) -> Shape:
+    try:
+        return msgspec.json.decode(content, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # The message of a ValidationError names a path and types, never a value.
+        detail = str(error) if isinstance(error, msgspec.ValidationError) else "not JSON"
+        raise Unreadable("The sign-in service gave an answer we cannot read. Try again.", detail=detail) from error
+
+
+def _explain(reply: httpx2.Response) -> LeadloomError:
+    try:
+        code = msgspec.json.decode(reply.content, type=_Refusal).error.code
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        code = ""
     detail = f"nango status {reply.status_code} {code}"
     if reply.status_code == 429 or reply.status_code >= 500:
-        seconds = reply.headers.get("retry-after", "")
-        after = timedelta(seconds=int(seconds)) if seconds.isdigit() else timedelta(seconds=10)
+        after = _retry_after(reply.headers.get("retry-after", ""))
         return TryLater("The sign-in service is busy. We try again.", after=after, code="vendor_down", detail=detail)
     if code == "invalid_credentials" or reply.status_code == 424:
         # A revoked grant and a vendor's bad minute look the same here.
@@ -157,31 +210,22 @@ def _explain(reply: httpx2.Response, body: dict[str, Any]) -> Exception:
             code=REFUSED,
             detail=detail,
         )
-    if reply.status_code == 404 or code in ("not_found", "unknown_connection"):
+    if code in ("not_found", "unknown_connection"):  # not any 404: a wrong NANGO_HOST is no customer's fault
         return NeedsReconnect(
             "This connection no longer exists. Reconnect to go on; your leads are kept.", detail=detail
         )
     return BadRequest("The sign-in service did not accept our request. Ask whoever runs this site.", detail=detail)
 
 
-def _session(body: dict[str, Any]) -> ConnectSession:
-    data = body.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("token"), str):
-        raise Unreadable("The sign-in service gave no session. Try again.")
-    return ConnectSession(token=data["token"], expires_at=str(data.get("expires_at", "")))
+def _retry_after(header: str) -> timedelta:
+    if not header.isdecimal():
+        return timedelta(seconds=10)
+    return min(timedelta(seconds=int(header[:9])), LONGEST_PAUSE)
 
 
-def _json(content: bytes) -> dict[str, Any]:
-    try:
-        body = msgspec.json.decode(content) if content else {}
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _seconds_left(expires_at: Any) -> float | None:
+def _seconds_left(expires_at: str | None) -> float | None:
     """Nango writes ISO times, ending in Z or in +00:00."""
-    if not isinstance(expires_at, str):
+    if not expires_at:
         return None
     try:
         at = datetime.fromisoformat(expires_at)
