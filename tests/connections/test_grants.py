@@ -265,7 +265,43 @@ def test_news_of_a_new_sign_in_is_followed_and_its_account_checked(
     store(kept, state=State.NEEDS_RECONNECT)
     assert told_by_nango(settings, nango_id, "override", success=True) == 1
     assert read_grant(kept) == Grant()
-    with account_scope(alice.account_id):
-        run = Run.objects.latest("pk")
+    run = latest_run(alice)
     assert work_on(run.pk, run.account_id).state == RunState.DONE
     assert store(kept).state == State.LIVE
+
+
+def test_a_sign_in_withdrawn_in_mid_life_is_waited_for_then_asked_for_then_caught_up(
+    kept: Connection, alice: Member, box: Sandbox, nango_id: str
+) -> None:
+    first = latest_run(alice)
+    assert work_on(first.pk, first.account_id).state == RunState.DONE
+    box.revoke_token(vault.access_token(kept))
+    box.nango_revoke(nango_id)
+
+    with account_scope(alice.account_id):
+        run, _ = request_run(connection=kept, trigger="cron")
+    run = work_on(run.pk, run.account_id)
+    assert (run.state, run.error_code) == (RunState.WAITING, "grant_refused")
+    assert store(kept).state == State.CATCHING_UP, "nobody is asked to reconnect for one refusal"
+
+    box.advance(31)
+    with account_scope(alice.account_id):
+        keep_grant(kept, replace(read_grant(kept), since=time.time() - 31))
+        Run.objects.filter(pk=run.pk).update(resume_at=datetime.now(UTC))
+    run = work_on(run.pk, run.account_id)
+    assert (run.state, run.error_code) == (RunState.FAILED, "needs_reconnect")
+    assert store(kept).state == State.NEEDS_RECONNECT
+    assert "your leads are kept" in kept.reason
+
+    newcomer = box.create(firstname="Nora", email="nora@example.com")
+    box.nango_connect(tags={ACCOUNT_TAG: str(alice.account_id)}, connection_id=nango_id)
+    again, run = connect(alice, nango_id)
+    run = work_on(run.pk, run.account_id)
+    assert (again.pk, run.state, run.created) == (kept.pk, RunState.DONE, 1)
+    with account_scope(alice.account_id):
+        assert SourceContact.objects.filter(external_id=newcomer).exists()
+
+
+def latest_run(member: Member) -> Run:
+    with account_scope(member.account_id):
+        return Run.objects.latest("pk")
