@@ -9,13 +9,15 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from leadloom.accounts.http import AccountRequest, account_view, manager_view
+from leadloom.accounts.http import AccountRequest, account_view, find_member, manager_view
+from leadloom.accounts.models import Member
+from leadloom.accounts.scope import account_scope
 from leadloom.connections import services
 from leadloom.connections.cards import banners_of, cards_of
 from leadloom.connections.history import history, lasted
@@ -31,56 +33,59 @@ from leadloom.providers.catalogue import provider as provider_of
 from leadloom.site.templatetags.look import crm_name
 from leadloom.sync.sentences import sentence
 
-BIGGEST_ID = 2**63 - 1
+MOST_DIGITS = 19  # of an id that PostgreSQL can hold
 MOST_RUNS = 20  # ids a refresh line may ask about
 
 
 @sensitive_post_parameters("token")
 @require_http_methods(["GET", "POST"])
 @never_cache
-@manager_view
-def connect(request: AccountRequest) -> HttpResponse:
+def connect(request: HttpRequest) -> HttpResponseBase:
     """Choose a CRM and a way to sign in to it; ``?reconnect=`` renews a connection that lost its grant."""
-    known = _reconnecting(request)
+    member = find_member(request)
+    if request.method == "GET" or member is None or not member.may_manage:
+        return _choose(request)
+    try:
+        connection = _connect(request, member)
+    except LeadloomError as error:
+        return _choose(request, str(error))
+    return _connected(request, connection)
+
+
+@manager_view
+def _choose(request: AccountRequest, error: str = "") -> HttpResponse:
+    known = _reconnecting(request, request.account.pk)
     context: dict[str, Any] = {
         "providers": [crm for crm in all_providers() if known is None or crm.slug == known.provider],
         "has_sandbox": bool(settings.SANDBOX_URL) and (known is None or known.method == Method.SANDBOX),
         "has_nango": bool(settings.NANGO_SECRET_KEY),
         "known": known,
         "chosen": request.POST.get("provider") or request.GET.get("provider", ""),
+        "error": error,
     }
-    if request.method == "POST":
-        try:
-            connection = _connect(request, known)
-        except LeadloomError as error:
-            context["error"] = str(error)
-            return render(request, _connect_template(request), context, status=422)
-        return _connected(request, connection)
-    return render(request, _connect_template(request), context)
+    template = "connections/_connect.html" if _is_fragment(request) else "connections/connect.html"
+    return render(request, template, context, status=422 if error else 200)
 
 
-def _reconnecting(request: AccountRequest) -> Connection | None:
-    asked = request.POST.get("reconnect") or request.GET.get("reconnect")
-    return _mine(request, int(asked)) if asked and asked.isdecimal() and int(asked) <= BIGGEST_ID else None
-
-
-def _connect_template(request: HttpRequest) -> str:
-    return "connections/_connect.html" if _is_fragment(request) else "connections/connect.html"
-
-
-def _connect(request: AccountRequest, known: Connection | None) -> Connection:
+def _connect(request: HttpRequest, member: Member) -> Connection:
+    """In no scope: the CRM is asked whose account this opens, and no transaction stays open meanwhile."""
     crm = _provider(request.POST.get("provider", ""))
     if request.POST.get("method") == Method.SANDBOX:
-        connection, _ = services.connect_to_sandbox(account=request.account, member=request.member, provider=crm.slug)
-        return connection
-    connection, _ = services.connect_with_token(
-        account=request.account,
-        member=request.member,
+        return services.connect_to_sandbox(account=member.account, member=member, provider=crm.slug)[0]
+    with account_scope(member.account_id):
+        known = _reconnecting(request, member.account_id)
+    return services.connect_with_token(
+        account=member.account,
+        member=member,
         provider=crm.slug,
         token=request.POST.get("token", ""),
         reconnect=known,
-    )
-    return connection
+    )[0]
+
+
+def _reconnecting(request: HttpRequest, account_id: int) -> Connection | None:
+    asked = request.POST.get("reconnect") or request.GET.get("reconnect") or ""
+    return _connection_of(account_id, int(asked)) if _is_id(asked) else None
 
 
 def _provider(slug: str) -> Provider:
@@ -90,7 +95,7 @@ def _provider(slug: str) -> Provider:
         raise Http404 from None
 
 
-def _connected(request: AccountRequest, connection: Connection) -> HttpResponse:
+def _connected(request: HttpRequest, connection: Connection) -> HttpResponse:
     if not request.headers.get("HX-Request"):
         messages.success(request, f"Connected to {crm_name(connection.provider)}. The newest contacts come first.")
         return redirect("dashboard")
@@ -123,13 +128,18 @@ def refresh(request: AccountRequest, connection_id: int) -> HttpResponse:
 
 
 def _refreshed(request: AccountRequest, connections: Sequence[Connection]) -> HttpResponse:
-    asleep = [one for one in connections if one.state in (State.PAUSED, State.NEEDS_RECONNECT)]
-    runs = [
-        services.request_run(connection=one, trigger=Trigger.MANUAL, member=request.member)[0]
-        for one in connections
-        if one not in asleep
-    ]
-    notes = [_why_not(one) for one in asleep]
+    runs, notes = [], []
+    for connection in connections:
+        name = crm_name(connection.provider)
+        if connection.state == State.NEEDS_RECONNECT:
+            notes.append(f"{name} needs a new sign-in before it can be read.")
+            continue
+        try:
+            run, _ = services.request_run(connection=connection, trigger=Trigger.MANUAL, member=request.member)
+        except services.Paused:
+            notes.append(f"{name} is paused: resume it to read it again.")
+        else:
+            runs.append(run)
     if not connections:
         notes.append("No CRM is connected yet. Connect one first.")
     if _is_fragment(request):
@@ -142,18 +152,11 @@ def _refreshed(request: AccountRequest, connections: Sequence[Connection]) -> Ht
     return redirect("dashboard")
 
 
-def _why_not(connection: Connection) -> str:
-    name = crm_name(connection.provider)
-    if connection.state == State.PAUSED:
-        return f"{name} is paused: resume it to read it again."
-    return f"{name} needs a new sign-in before it can be read."
-
-
 @require_GET
 @account_view
 def refreshing(request: AccountRequest) -> HttpResponse:
     """How the runs of a refresh stand: asked again when one of them ends."""
-    asked = [int(pk) for pk in request.GET.get("runs", "").split(",") if pk.isdecimal() and int(pk) <= BIGGEST_ID]
+    asked = [int(pk) for pk in request.GET.get("runs", "").split(",") if _is_id(pk)]
     return render(request, "connections/_refresh_line.html", _refresh_line(asked[:MOST_RUNS], [], request))
 
 
@@ -228,8 +231,8 @@ def not_imported(request: AccountRequest, connection_id: int) -> HttpResponse:
 def runs(request: AccountRequest) -> HttpResponse:
     before = request.GET.get("before", "")
     asked = request.GET.get("connection", "")
-    connection = _mine(request, int(asked)) if asked.isdecimal() and int(asked) <= BIGGEST_ID else None
-    page = history(request.account, before=int(before) if before.isdecimal() else None, connection=connection)
+    connection = _mine(request, int(asked)) if _is_id(asked) else None
+    page = history(request.account, before=int(before) if _is_id(before) else None, connection=connection)
     context = {"page": page, "connection": connection, "is_older": bool(before)}
     return render(request, "connections/runs.html", context)
 
@@ -275,11 +278,19 @@ def _first_outcome(run: Run) -> str:
 
 
 def _mine(request: AccountRequest, connection_id: int, **fields: Any) -> Connection:
+    return _connection_of(request.account.pk, connection_id, **fields)
+
+
+def _connection_of(account_id: int, connection_id: int, **fields: Any) -> Connection:
     """Not there and another account's look the same: 404."""
-    found = Connection.objects.filter(account_id=request.account.pk, pk=connection_id, **fields).first()
+    found = Connection.objects.filter(account_id=account_id, pk=connection_id, **fields).first()
     if found is None:
         raise Http404
     return found
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < MOST_DIGITS
 
 
 def _is_fragment(request: HttpRequest) -> bool:

@@ -26,12 +26,7 @@ LONGEST_SEARCH = 100
 def dashboard(request: AccountRequest) -> HttpResponse:
     """Connections, and Recent Threads below them."""
     cards = cards_of(request.account)
-    context = {
-        **_threads(request),
-        "cards": cards,
-        "banners": banners_of(cards),
-        "lead_count": counts_of(request.account).all_leads,
-    }
+    context = {**_threads(request), "cards": cards, "banners": banners_of(cards)}
     return render(request, "leads/dashboard.html", context)
 
 
@@ -41,7 +36,9 @@ def rows(request: AccountRequest) -> HttpResponse:
     """Recent Threads alone: for a search, for the next page, and for a dashboard that fills live."""
     if not request.headers.get("HX-Request"):
         return redirect(f"/?{request.GET.urlencode()}")
-    context = {**_threads(request), "cards": cards_of(request.account)}
+    context = _threads(request)
+    if not context["page"].leads:
+        context["cards"] = cards_of(request.account)  # an empty list says why it is empty
     return render(request, "leads/_threads.html", context)
 
 
@@ -52,7 +49,8 @@ def _threads(request: AccountRequest) -> dict[str, Any]:
         page = threads_page(request.account, after=Place.read(after) if after else None, search=search)
     except NotAPlace:
         raise Http404 from None
-    return {"page": page, "search": search, "is_older": bool(after)}
+    lead_count = counts_of(request.account).all_leads
+    return {"page": page, "search": search, "is_older": bool(after), "lead_count": lead_count}
 
 
 @require_http_methods(["GET", "POST"])

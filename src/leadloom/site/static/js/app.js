@@ -24,7 +24,8 @@ export function toast(text, tone = "") {
 function dressToast(box) {
   const close = box.querySelector("[data-dismiss]");
   if (close) close.hidden = false;
-  if (!box.classList.contains("banner-bad")) setTimeout(() => box.remove(), 8000);
+  const isPassing = box.closest("#toasts") && !box.classList.contains("banner-bad");
+  if (isPassing) setTimeout(() => box.remove(), 8000);
 }
 
 const wentWrong = (event) => {
