@@ -189,7 +189,7 @@ def connect(
     as_json: AsJson = False,
 ) -> None:
     """Connect a CRM with an access token, and start the first import."""
-    secret = typer.get_text_stream("stdin").readline().strip() if token == STDIN else token
+    secret = _typed_token() if token == STDIN else token
     with _operator():
         from leadloom.site import operator
 
@@ -288,6 +288,14 @@ def rotate_secrets() -> None:
         typer.echo(f"{told.sealed} sealed again; {told.current} were sealed with the first key already.")
         if told.lost:
             raise Complaint(f"{told.lost} cannot be opened with any key given: put the key they were sealed with back.")
+
+
+def _typed_token() -> str:
+    """From a pipe, or asked for without showing it: arguments can be listed by every user of the machine."""
+    if sys.stdin.isatty():
+        asked: str = typer.prompt("Access token", hide_input=True)
+        return asked.strip()
+    return sys.stdin.readline().strip()
 
 
 @contextmanager

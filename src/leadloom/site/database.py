@@ -22,6 +22,7 @@ from leadloom.site.complaint import Complaint
 from leadloom.site.embedded import in_use, postgres
 
 EMBEDDED = "LEADLOOM_EMBEDDED"
+MIGRATING_LOCK = 46  # advisory; 42 to 45 guard creation, migration, first set-up and the demo
 MIGRATING_S = 600  # how long children wait for the parent's migrations
 
 
@@ -94,6 +95,9 @@ def bring_up_to_date() -> None:
     owner_url = env.secret("DATABASE_OWNER_URL") or env.secret("DATABASE_URL")
     try:
         with psycopg.connect(owner_url, autocommit=True) as connection:
+            if _noted(connection) == _version():
+                return
+            connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATING_LOCK])  # of two first starts one waits
             if _noted(connection) == _version():
                 return
             _migrate()

@@ -91,13 +91,18 @@ def start_sandbox(supervisor: Supervisor, wish: CrmWish, crm: socket.socket) -> 
 
 def serve_sandbox(wish: CrmWish, *, seed: int, port: int, descriptor: int | None) -> None:
     """The simulated CRM alone, until Ctrl-C. Raises PortTaken or BadRequest."""
+    from leadloom.sandbox.hubspot.tokens import PRIVATE_TOKEN
     from leadloom.sandbox.server import make_server
     from leadloom.sandbox.serving import make_app
 
     wish.check()
     with socket.socket(fileno=descriptor) if descriptor is not None else listen(LOOPBACK, port) as sock:
         if descriptor is None:
-            typer.echo(f"A simulated {wish.crm} with {wish.contacts} contacts: {address_of(sock)} (Ctrl-C stops it)")
+            address = address_of(sock)
+            typer.echo(
+                f"A simulated {wish.crm} with {wish.contacts:,} contacts: {address} (Ctrl-C stops it)\n"
+                f"Connect it: echo {PRIVATE_TOKEN} | leadloom connect {wish.crm} --base-url {address}"
+            )
         app = make_app(
             wish.crm,
             contacts=wish.contacts,

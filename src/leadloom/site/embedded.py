@@ -26,6 +26,7 @@ from leadloom.site.complaint import Complaint
 OWNER = "leadloom_owner"  # owns the tables and migrates them
 APP = "leadloom_app"  # the role the application runs as: neither superuser nor owner
 DATABASE = "leadloom"
+LEFTOVERS_S = 5  # how long processes of a killed server may take to notice it
 RECOVERY_S = 120  # how long a server may read its log after a hard stop, before we give up waiting for it
 
 
@@ -114,12 +115,15 @@ def _start(folder: Path) -> str:
     while True:
         _forget_dead_postmaster(folder)
         server = _server(folder)
+        began = time.monotonic()
         try:
             server.start()
             return str(server.get_postmaster_info().socket_dir)
         except Exception:
-            # pg_ctl gives up after ten seconds, a recovery may take longer: wait as long as the server lives.
-            if _postmaster(folder) is None or time.monotonic() > deadline:
+            # pg_ctl gives up after ten seconds, a recovery may take longer: wait as long as the server lives. Without
+            # one, what a hard stop left behind may still be ending and holding the memory they shared: wait a little.
+            last = deadline if _postmaster(folder) else deadline - RECOVERY_S + LEFTOVERS_S
+            if began > last:
                 raise
             time.sleep(0.5)
         finally:
@@ -128,12 +132,15 @@ def _start(folder: Path) -> str:
 
 
 def _stop(folder: Path) -> None:
+    import psutil
+
     if _postmaster(folder) is None:
         return
     server = _server(folder)
     try:
-        server.start()  # joins it, to know how to stop it
-        server.stop()
+        with suppress(psutil.NoSuchProcess):  # it ended by itself meanwhile
+            server.start()  # joins it, to know how to stop it
+            server.stop()
     finally:
         atexit.unregister(server._cleanup)
         server._instances.pop(server.pgdata, None)
@@ -189,8 +196,9 @@ def _ensure_database(server: Embedded) -> None:
             connection.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(server.database), sql.Identifier(OWNER))
             )
-    with psycopg.connect(server.owner_url, autocommit=True) as connection:
-        grant_to_app(connection, APP)
+        with psycopg.connect(server.owner_url, autocommit=True) as owner:
+            owner.execute("SELECT pg_advisory_lock(43)")  # migrations grant too, and grants at once collide
+            grant_to_app(owner, APP)
 
 
 def grant_to_app(connection: psycopg.Connection, role: str) -> None:

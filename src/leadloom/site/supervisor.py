@@ -48,7 +48,7 @@ class Child:
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def wait_until_ready(self, timeout_s: float = 60) -> str:
+    def wait_until_ready(self, timeout_s: float = 240) -> str:
         """What the child says when it is ready. Raises ChildFailed when it ends or says nothing in time."""
         assert self._told is not None
         readable, _, _ = select.select([self._told], [], [], timeout_s)
