@@ -52,7 +52,7 @@ def run_demo(wish: CrmWish, *, port: int | None, keep: bool) -> None:
     if not keep:
         start_afresh(folder)
     with _listen(port) as web, listen(LOOPBACK, 0) as crm:
-        key = prepare_environment(folder, web=web, crm=crm)
+        key = prepare_environment(folder, wish, web=web, crm=crm)
         with running(), supervise(os.environ, report) as supervisor:
             start_sandbox(supervisor, wish, crm)
             start_web_and_worker(supervisor, web.fileno())
@@ -61,7 +61,7 @@ def run_demo(wish: CrmWish, *, port: int | None, keep: bool) -> None:
             report("Stopping.")
 
 
-def prepare_environment(folder: Path, *, web: socket.socket, crm: socket.socket) -> str:
+def prepare_environment(folder: Path, wish: CrmWish, *, web: socket.socket, crm: socket.socket) -> str:
     """What this process and its children shall find in the environment. Answers the key that signs in."""
     for name in ("DATABASE_URL", "DATABASE_URL_FILE", "DATABASE_OWNER_URL", "LEADLOOM_SECRET_KEY", EMBEDDED):
         os.environ.pop(name, None)  # somebody's real ones
@@ -70,6 +70,7 @@ def prepare_environment(folder: Path, *, web: socket.socket, crm: socket.socket)
         "LEADLOOM_DATA_DIR": str(folder.resolve()),
         "LEADLOOM_URL": address_of(web),
         "LEADLOOM_SANDBOX_URL": address_of(crm),
+        "LEADLOOM_SANDBOX_UNPACED": "true" if wish.limits == "none" else "false",
         "LEADLOOM_DEMO_KEY": key,
         "LEADLOOM_ALLOW_PRIVATE_URLS": "true",  # the simulated texting service lives on this machine
     }

@@ -62,7 +62,7 @@ def run_once(wish: CrmWish, *, as_json: bool) -> int:
         listen(LOOPBACK, 0) as web,
         listen(LOOPBACK, 0) as crm,
     ):
-        prepare_environment(Path(folder), web=web, crm=crm)
+        prepare_environment(Path(folder), wish, web=web, crm=crm)
         with running(), supervise(os.environ, report) as supervisor:
             start_sandbox(supervisor, wish, crm)
             start_web_and_worker(supervisor, web.fileno())
