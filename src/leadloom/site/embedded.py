@@ -164,7 +164,9 @@ def _postmaster(folder: Path) -> int | None:
 
     try:
         pid = int((folder / "postmaster.pid").read_text().split("\n", 1)[0])
-        return pid if psutil.Process(pid).name().startswith("postgres") else None
+        process = psutil.Process(pid)
+        is_dead = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)  # killed, and not collected yet
+        return pid if process.name().startswith("postgres") and not is_dead else None
     except (OSError, ValueError, psutil.Error):
         return None
 
