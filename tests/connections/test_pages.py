@@ -11,7 +11,8 @@ from tests.factories import make_connection, make_lead, make_member, make_run
 
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
-from leadloom.connections.cards import tell
+from leadloom.connections import cards
+from leadloom.connections.cards import counts_of, tell
 from leadloom.connections.history import fold
 from leadloom.connections.models import Connection, Run, State
 from leadloom.leads.models import SourceContact
@@ -221,3 +222,16 @@ def test_disconnecting_asks_first_and_keeps_leads(alice: Member, hubspot: Connec
         hubspot.refresh_from_db()
     assert not hubspot.is_active
     assert "Wanda Wirth" in browser.get("/").content.decode()
+
+
+def test_figures_are_right_as_soon_as_a_pass_has_completed_however_long_counting_takes(
+    alice: Member, hubspot: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cards, "QUICK_S", 0.0)  # as if every count were slow,
+    monkeypatch.setattr(cards, "COUNT_SHARE", 1_000_000)  # and kept for hours
+    with account_scope(alice.account_id):
+        assert counts_of(alice.account).all_leads == 0
+    make_lead(alice.account, crm_connection=hubspot)
+    with account_scope(alice.account_id):
+        Connection.objects.update(last_synced_at=datetime.now(UTC))
+        assert counts_of(alice.account).all_leads == 1

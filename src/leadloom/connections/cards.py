@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Max, Q, Sum
 
 from leadloom.accounts.models import Account
 from leadloom.connections.models import ACTIVE, Connection, Run, RunState, State, Strategy
@@ -81,7 +81,7 @@ class Card:
 
 
 def cards_of(account: Account) -> list[Card]:
-    """The active connections, the oldest first. Five queries, however many connections there are."""
+    """The active connections, the oldest first. A handful of queries, however many connections there are."""
     connections = list(
         Connection.objects.filter(account_id=account.pk, is_active=True)
         .defer("tables", "sealed_credentials")
@@ -152,15 +152,17 @@ def requests_today(account: Account) -> dict[int, int]:
 
 
 # Counting a million leads takes a quarter of a second, and a dashboard that fills live asks often.
-_kept: dict[int, tuple[float, Counts]] = {}
+_kept: dict[int, tuple[float, datetime | None, Counts]] = {}
 _lock = Lock()
 
 
 def counts_of(account: Account) -> Counts:
-    """Exact, and at most a little old: kept for twenty times as long as it took to count."""
+    """Exact when no run goes on. While one does, at most twenty times as old as counting took."""
+    mine = Connection.objects.filter(account_id=account.pk)
+    synced_at: datetime | None = mine.aggregate(at=Max("last_synced_at"))["at"]
     with _lock:
-        until, counts = _kept.get(account.pk, (0.0, Counts()))
-    if time.monotonic() < until:
+        until, counted_at, counts = _kept.get(account.pk, (0.0, None, Counts()))
+    if time.monotonic() < until and counted_at == synced_at:  # a pass that completed makes it stale at once
         return counts
     began = time.monotonic()
     counts = _count(account)
@@ -170,7 +172,7 @@ def counts_of(account: Account) -> Counts:
     with _lock:
         if len(_kept) > 10_000:
             _kept.clear()
-        _kept[account.pk] = (began + took * (1 + COUNT_SHARE), counts)
+        _kept[account.pk] = (began + took * (1 + COUNT_SHARE), synced_at, counts)
     return counts
 
 
