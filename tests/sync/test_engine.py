@@ -13,7 +13,7 @@ import pytest
 from leadloom.contact import Contact
 from leadloom.errors import NeedsReconnect, RecordRejected, Unreadable
 from leadloom.leads.staging import Rejected
-from leadloom.providers.base import CrmAccount, Cursor, Page, Provider, Record, Reply, Request
+from leadloom.providers.base import CrmAccount, Cursor, Page, Provider, Record, Reply, Request, TablePage
 from leadloom.sync.engine import Mapped, Mapper, read_pages, run_pass
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -210,3 +210,37 @@ def test_names_kept_in_other_tables_are_there_before_the_first_contact_is_mapped
         get_tables=lambda: tables.update(owners={"7": "Olga"}),
     )
     assert seen[0] == {"owners": {"7": "Olga"}}
+
+
+def test_names_forgotten_to_save_memory_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from leadloom.sync import engine
+
+    monkeypatch.setattr(engine, "LARGEST_TABLE", 2)
+
+    class Names:
+        name = "companies"
+
+        def __init__(self, ids: Sequence[str]) -> None:
+            self.ids = ids
+
+        def first(self) -> Cursor:
+            return {"ids": list(self.ids)}
+
+        def request(self, cursor: Cursor) -> Request:
+            return Request("GET", "/", {"from": "0"})
+
+        def read(self, cursor: Cursor, reply: Reply) -> TablePage:
+            return TablePage({one: f"Company {one}" for one in self.ids})
+
+    def missing(records: Sequence[Record], tables: Mapping[str, Mapping[str, Any]]) -> Sequence[Names]:
+        wanted = [record["company"] for record in records if record["company"] not in tables.get("companies", {})]
+        return [Names(wanted)] if wanted else []
+
+    def contact(record: Record, *, tables: Mapping[str, Mapping[str, Any]], **_: Any) -> Contact:
+        return Contact(external_id=record["id"], company=tables["companies"][record["company"]])
+
+    provider = cast(Provider, SimpleNamespace(contact=contact, missing=missing))
+    full = Mapper(provider, CrmAccount(external_id="1"), "US", {"companies": {"a": "Company a", "b": "Company b"}})
+    records = [{"id": "1", "company": "a"}, {"id": "2", "company": "new"}]
+    found = full.map(records, Crm(Numbers(1)))
+    assert [cast(Contact, one).company for one in found] == ["Company a", "Company new"]

@@ -263,3 +263,16 @@ def test_when_the_database_goes_away_in_mid_run_the_run_is_left_for_whoever_come
         Run.objects.filter(pk=run.pk).update(lease_until=datetime.now(UTC) - timedelta(seconds=1))
     assert work_on(run.pk, run.account_id).state == RunState.DONE
     assert ids_kept(connection) == {contact.id for contact in box.contacts()}
+
+
+def test_a_customers_own_do_not_text_property_opts_out(box: Sandbox, connect: Connect) -> None:
+    truth = {one.id for one in box.contacts() if one.properties.get("do_not_text") == "true"}
+    assert truth
+    connection, run = connect(box, work=False)
+    with account_scope(run.account_id):
+        Connection.objects.filter(pk=connection.pk).update(settings={"opt_out_properties": ["do_not_text"]})
+    work_on(run.pk, run.account_id)
+    with account_scope(run.account_id):
+        told = SourceContact.objects.filter(external_id__in=truth, lead__isnull=False)
+        assert told.exists()
+        assert all(one.lead is not None and one.lead.opted_out for one in told.select_related("lead"))

@@ -173,6 +173,9 @@ class Provider(Protocol):
 
     def read_account(self, reply: Reply) -> CrmAccount: ...
 
+    def for_account(self, account: CrmAccount) -> "Provider":
+        """This CRM as one customer set it up, by the account's facts. Raises ValueError for facts it cannot obey."""
+
     def everything(self) -> Feed:
         """All contacts, newest first."""
 

@@ -4,10 +4,12 @@ Knows no vendor: the provider says which headers carry the credential and what a
 is renewed once per request. Nothing here logs a URL's query, a body or a header.
 """
 
+import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from types import TracebackType
 from typing import Protocol, Self
 from urllib.parse import urlsplit
@@ -20,6 +22,12 @@ from leadloom.providers.base import Provider, Reply, Request
 TIMEOUT = httpx2.Timeout(30, connect=10)
 LARGEST_REPLY = 64 * 1024 * 1024  # bytes; a page of 200 contacts with megabyte notes still fits
 NETWORK_PAUSE = timedelta(seconds=2)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Whom we believe, read from disk once: it takes longer than many a request."""
+    return httpx2.create_ssl_context()
 
 
 class Pace(Protocol):
@@ -62,7 +70,9 @@ class CrmClient:
         self._base = base_url.rstrip("/")
         self._token = token
         self._pace = pace or Unpaced()
-        self._http = httpx2.Client(timeout=TIMEOUT, follow_redirects=False, limits=httpx2.Limits(max_connections=16))
+        self._http = httpx2.Client(
+            timeout=TIMEOUT, follow_redirects=False, limits=httpx2.Limits(max_connections=16), verify=_trust()
+        )
 
     def __enter__(self) -> Self:
         return self

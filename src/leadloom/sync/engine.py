@@ -78,9 +78,11 @@ class Mapper:
 
     def map(self, records: Sequence[Record], source: Source) -> list[Contact | Rejected]:
         missing = self.provider.missing(records, self.tables)
-        for name in {table.name for table in missing}:
-            if len(self.tables.get(name, ())) >= LARGEST_TABLE:
+        full = {table.name for table in missing if len(self.tables.get(table.name, ())) >= LARGEST_TABLE}
+        if full:
+            for name in full:
                 self.tables[name].clear()  # memory must not grow with the CRM
+            missing = self.provider.missing(records, self.tables)  # what was forgotten is asked for again
         read_tables(missing, source, self.tables)
         return [self._map_one(record) for record in records]
 

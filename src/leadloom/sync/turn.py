@@ -129,7 +129,12 @@ def take_turn(
         region = Account.objects.get(pk=account_id).region
         _adopt_cursor(run, connection)
         endings.begin(run, connection)
-    provider = provider_of(connection.provider)
+    account = CrmAccount(
+        external_id=connection.external_account_id,
+        name=connection.external_account_name,
+        facts={**connection.facts, **connection.settings},
+    )
+    provider = provider_of(connection.provider).for_account(account)
     now = datetime.now(UTC) + timedelta(milliseconds=connection.clock_skew_ms)
 
     def wait(seconds: float) -> None:
@@ -142,11 +147,6 @@ def take_turn(
     pace = Unpaced() if is_unpaced else SharedPace(provider, connection.external_account_id, wait=wait)
     client = CrmClient(provider, base_url=base_url_of(connection, provider), token=credential, pace=pace)
     source = Patient(client, should_stop=lambda: stopping.is_set() or is_lost())
-    account = CrmAccount(
-        external_id=connection.external_account_id,
-        name=connection.external_account_name,
-        facts=connection.facts,
-    )
     tables: Tables = {name: dict(rows) for name, rows in connection.tables.items()}
     return Turn(
         run=run,
