@@ -20,7 +20,7 @@ log = structlog.get_logger("leadloom.worker")
 RESCUE_S = 5.0
 HEARTBEAT_S = 5.0
 SILENT_S = 15.0  # a worker not heard of for so long is counted as dead
-STOP_S = 25.0  # then we end whatever happens: every run can be taken over
+STOP_S = 12.0  # then we end whatever happens, before the supervisor would: every run can be taken over
 SPARE_THREADS = 4  # beside the jobs: Procrastinate's own blocking calls
 
 
