@@ -1,1 +1,1 @@
-"""Timings of the main job, printed beside the numbers it should reach. Asserts nothing: machines differ."""
+"""How fast Leadloom is, measured on this machine and printed beside the numbers it should reach. Asserts nothing."""
