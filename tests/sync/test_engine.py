@@ -14,7 +14,15 @@ from leadloom.contact import Contact
 from leadloom.errors import NeedsReconnect, RecordRejected, Unreadable
 from leadloom.leads.staging import Rejected
 from leadloom.providers.base import CrmAccount, Cursor, Page, Provider, Record, Reply, Request, TablePage
-from leadloom.sync.engine import Mapped, Mapper, read_pages, run_pass
+from leadloom.sync.engine import (
+    CONTACTS_A_SAVE,
+    PAGES_AHEAD,
+    PAGES_UNMAPPED,
+    Mapped,
+    Mapper,
+    read_pages,
+    run_pass,
+)
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -166,7 +174,7 @@ def test_memory_does_not_grow_with_the_crm_because_only_so_many_pages_wait() -> 
     kept = Kept()
     kept.on_save = lambda: ahead.append(len(crm.asked) - len(kept.ids) // feed.page_size)
     walk(feed, crm, kept)
-    assert max(ahead) <= 12 + 2000 // feed.page_size + 2
+    assert max(ahead) <= PAGES_AHEAD + CONTACTS_A_SAVE // feed.page_size + PAGES_UNMAPPED + 4
 
 
 def test_a_page_that_cannot_be_read_is_asked_for_three_times_with_a_pause_between() -> None:

@@ -34,6 +34,7 @@ from leadloom.sync.ahead import read_ahead
 PAGES_AHEAD = 12  # fetched and mapped but not saved yet: bounds memory whatever the CRM's size
 CONTACTS_A_SAVE = 2000  # pages that wait are saved together up to this many contacts: fewer, larger transactions
 
+PAGES_UNMAPPED = 2  # read but not mapped yet
 READ_TRIES = 3
 TABLES_AT_ONCE = 4
 LARGEST_TABLE = 20_000  # names kept of what pages refer to, such as companies
@@ -112,7 +113,7 @@ def run_pass(
     def fetch() -> Iterator[Mapped]:
         with ThreadPoolExecutor(1, "tables") as beside:
             tables_ready = beside.submit(get_tables)
-            for page in read_pages(feed, cursor, source):
+            for page in read_pages_ahead(feed, cursor, source):
                 tables_ready.result()
                 yield Mapped(
                     contacts=mapper.map(page.records, source),
@@ -125,6 +126,17 @@ def run_pass(
 
     for pages in read_ahead(fetch, most=PAGES_AHEAD, size=lambda page: len(page.contacts), enough=CONTACTS_A_SAVE):
         sink.save(pages)
+
+
+def read_pages_ahead(feed: Feed, cursor: Cursor, source: Source) -> Iterator[Page]:
+    """The pages of a feed, the next one asked for while this one is mapped: names that a page refers to are then
+    looked up while the vendor prepares the page after it."""
+
+    def read() -> Iterator[Page]:
+        return read_pages(feed, cursor, source)
+
+    for pages in read_ahead(read, most=PAGES_UNMAPPED, size=lambda page: len(page.records), enough=1):
+        yield from pages
 
 
 def read_pages(feed: Feed, cursor: Cursor | None, source: Source) -> Iterator[Page]:
