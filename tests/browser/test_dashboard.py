@@ -1,11 +1,12 @@
 """The main job as a person does it, in Chromium: connect a CRM, watch leads come in, refresh, and work with a lead."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from tests.factories import make_connection, make_lead, make_member
 from tests.journeys.conftest import Worker
 from tests.web import session_of, web_process
@@ -235,6 +236,28 @@ def test_disconnecting_asks_first_and_keeps_the_leads(either: Page, alice: Membe
     expect(either.locator("main")).to_contain_text("Wanda Wirth")
     with account_scope(alice.account_id):
         assert not Connection.objects.get(pk=connection.pk).is_active
+
+
+def test_a_menu_stays_open_when_cards_asked_for_before_arrive_after_it_was_opened(
+    visit: BrowserContext, alice: Member
+) -> None:
+    connection = make_connection(alice.account)
+    page = visit.new_page()
+    held: list[Route] = []
+    page.route("**/connections/cards*", lambda route: held.append(route), times=1)
+    page.goto("/")
+    deadline = time.monotonic() + 10
+    while not held and time.monotonic() < deadline:
+        page.wait_for_timeout(20)
+    page.get_by_label("More for HubSpot").click()
+    with page.expect_response("**/connections/cards*"):
+        held[0].continue_()
+    page.wait_for_timeout(200)
+    expect(page.get_by_role("link", name="Disconnect…")).to_be_visible()
+    with account_scope(alice.account_id):
+        Connection.objects.filter(pk=connection.pk).update(external_account_name="Renamed Ltd")
+    page.keyboard.press("Escape")
+    expect(page.locator("#connections")).to_contain_text("Renamed Ltd")
 
 
 def test_the_dialog_opens_and_closes_by_keyboard_and_gives_the_focus_back(visit: BrowserContext, alice: Member) -> None:

@@ -58,12 +58,29 @@ function offerFresh(body) {
   document.querySelector("main").append(button);
 }
 
+/* Cards under somebody's hand stay as they are: a menu that closes by itself, or a button replaced between the press
+   and the release, loses a click. */
+let isPressed = false;
+document.addEventListener("pointerdown", (event) => (isPressed = Boolean(event.target.closest("#connections"))), true);
+for (const end of ["pointerup", "pointercancel"]) {
+  // The click comes after the release: wait until it has been heard.
+  document.addEventListener(end, () => setTimeout(() => (isPressed = false)), true);
+}
+const isInUse = (cards) => isPressed || Boolean(cards.querySelector("[data-menu][open]"));
+
 const refreshCards = paced(() => {
   const cards = document.querySelector("#connections");
   if (!cards) return;
-  if (cards.querySelector("[data-menu][open]")) return setTimeout(refreshCards, CARDS_PACE_MS);
+  if (isInUse(cards)) return setTimeout(refreshCards, CARDS_PACE_MS);
   ask(cards);
 }, CARDS_PACE_MS);
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, requestConfig } = event.detail;
+  if (target?.id !== "connections" || requestConfig?.triggeringEvent?.type !== "refresh" || !isInUse(target)) return;
+  event.detail.shouldSwap = false; // asked for before the hand came
+  setTimeout(refreshCards, CARDS_PACE_MS);
+});
 
 const refreshEnded = paced(() => {
   ask(document.querySelector("#refresh-line[data-runs]"));
