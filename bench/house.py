@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from leadloom.sandbox import Sandbox
 
 LONGEST_S = 3600
+OVERLAP_S = 600  # longer than any provider reads back
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class Pass:
     requests: int
     first_lead_s: float
     told: str
+    worker_cpu_s: float
+    postgres_cpu_s: float
+    crm_cpu_s: float
+    wal_bytes: int
 
 
 @contextmanager
@@ -84,33 +89,49 @@ class House:
         self._worker = psutil.Process(worker.pid)
         self._admin_url = admin_url
         self._member = open_account(name="Bench", email="bench@example.com", password="only for this run")
-        self._wal_before = self._wal()
+        self._crm = psutil.Process(box.pid)
+        self._times = 0
 
     def connect(self) -> Pass:
         from leadloom.accounts.scope import account_scope
         from leadloom.connections.services import connect_to_sandbox
 
         account = self._member.account
+        before = self._spent()
         with account_scope(account.pk):
             self._connection, run = connect_to_sandbox(account=account, member=self._member, provider="hubspot")
-        done = self._finish(run)
-        self.wal_bytes = self._wal() - self._wal_before
-        return done
+        return self._finish(run, before)
 
     def refresh(self) -> Pass:
         from leadloom.accounts.scope import account_scope
         from leadloom.connections.services import request_run
 
+        before = self._spent()
         with account_scope(self._member.account_id):
             self._connection.refresh_from_db()
             run, _ = request_run(connection=self._connection, trigger="manual")
-        return self._finish(run)
+        return self._finish(run, before)
+
+    def settle(self) -> None:
+        """Let the overlap of the next passes be over: what was imported a moment ago is read again for a while."""
+        self._box.advance(OVERLAP_S)
+        self.refresh()
 
     def change(self, count: int) -> None:
+        """Each at an instant of its own, as people do it."""
+        self._times += 1
         for contact in list(islice(self._box.contacts(), count)):
-            self._box.change(contact.id, company="Changed for the benchmark")
+            self._box.change(contact.id, company=f"Changed for the benchmark {self._times}")
 
-    def _finish(self, run: "Run") -> Pass:
+    def change_all_at_once(self) -> None:
+        """All with one timestamp, as an import into the CRM does it."""
+        self._times += 1
+        self._box.bulk_change(self._box.count(), company=f"Changed at once {self._times}")
+
+    def _spent(self) -> tuple[float, float, float, int]:
+        return _cpu_s(self._worker), self.postgres_cpu_s, _cpu_s(self._crm), self._wal()
+
+    def _finish(self, run: "Run", before: tuple[float, float, float, int]) -> Pass:
         from leadloom.sync.wait import wait_for
 
         run = wait_for(run.pk, run.account_id, LONGEST_S)
@@ -119,7 +140,10 @@ class House:
         first = (run.first_lead_at - run.created_at).total_seconds() if run.first_lead_at else float("nan")
         others = run.updated + run.unchanged + run.failed
         told = f"{run.seen:,} = {run.created:,}+{run.linked:,}+{run.skipped:,}+{others:,}"
-        return Pass((run.finished_at - run.created_at).total_seconds(), run.seen, run.requests, first, told)
+        after = self._spent()
+        worker, postgres, crm = (after[i] - before[i] for i in range(3))
+        seconds = (run.finished_at - run.created_at).total_seconds()
+        return Pass(seconds, run.seen, run.requests, first, told, worker, postgres, crm, after[3] - before[3])
 
     @property
     def postgres(self) -> str:
@@ -128,9 +152,23 @@ class House:
         return f"PostgreSQL {row[0]}" if row else "PostgreSQL"
 
     @property
-    def worker_cpu_s(self) -> float:
-        spent = self._worker.cpu_times()
-        return float(spent.user + spent.system)
+    def postgres_cpu_s(self) -> float:
+        """Of the server and all its children, also those that have ended."""
+        with psycopg.connect(self._admin_url) as connection:
+            [(folder,)] = connection.execute("SHOW data_directory").fetchall()
+        server = psutil.Process(int((Path(folder) / "postmaster.pid").read_text().splitlines()[0]))
+        ended = server.cpu_times()
+        alive = sum(_cpu_s(child) for child in server.children(recursive=True))
+        return float(ended.user + ended.system + ended.children_user + ended.children_system + alive)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Leads and source contacts with their indexes."""
+        with psycopg.connect(self._admin_url) as connection:
+            [(size,)] = connection.execute(
+                "SELECT pg_total_relation_size('leads') + pg_total_relation_size('source_contacts')"
+            ).fetchall()
+        return int(size)
 
     @property
     def worker_peak_mb(self) -> float:
@@ -144,3 +182,11 @@ class House:
         with psycopg.connect(self._admin_url) as connection:
             row = connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')").fetchone()
         return int(row[0]) if row else 0
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    try:
+        spent = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(spent.user + spent.system)

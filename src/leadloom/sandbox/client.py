@@ -6,6 +6,7 @@ with Sandbox(contacts=500, seed=1) as box:
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -145,6 +146,11 @@ class Sandbox:
                 if monotonic() > deadline:
                     raise
                 sleep(0.05)
+
+    @property
+    def pid(self) -> int:
+        """Of the process that serves it: ours, unless it has one of its own."""
+        return self._process.pid if self._process else os.getpid()
 
     # Contacts
 
