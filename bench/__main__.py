@@ -9,12 +9,11 @@ import json
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 
-from bench.report import Row, Wish, as_json, machine
+from bench.report import Wish, as_json, machine, measure
 
 MEASUREMENTS = (
     "first_lead",
@@ -28,11 +27,6 @@ MEASUREMENTS = (
     "peers",
     "growth",
 )
-
-
-def measure(name: str, wish: Wish) -> list[Row]:
-    rows: list[Row] = import_module(f"bench.{name}").measure(wish)
-    return rows
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import os
 import platform
 from dataclasses import asdict, dataclass, fields
+from importlib import import_module
 from pathlib import Path
 
 
@@ -36,6 +37,12 @@ class Wish:
     @classmethod
     def options(cls) -> list[str]:
         return [field.name for field in fields(cls)]
+
+
+def measure(name: str, wish: Wish) -> list[Row]:
+    """What one measurement of this folder finds."""
+    rows: list[Row] = import_module(f"bench.{name}").measure(wish)
+    return rows
 
 
 def as_json(rows: list[Row]) -> list[dict[str, str]]:
