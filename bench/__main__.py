@@ -18,6 +18,7 @@ from bench.report import Wish, as_json, machine, measure
 MEASUREMENTS = (
     "first_lead",
     "backfill",
+    "shares",
     "incremental",
     "throttled",
     "tenants",

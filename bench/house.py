@@ -39,8 +39,8 @@ class Pass:
 
 
 @contextmanager
-def open_house(folder: Path, *, contacts: int, latency_ms: float) -> "Iterator[House]":
-    """Everything started and migrated, and stopped again at the end."""
+def open_house(folder: Path, *, contacts: int, latency_ms: float, has_worker: bool = True) -> "Iterator[House]":
+    """Everything started and migrated, and stopped again at the end. Without a worker, this process does its work."""
     from leadloom.sandbox import Sandbox
     from leadloom.site.embedded import postgres
 
@@ -59,16 +59,27 @@ def open_house(folder: Path, *, contacts: int, latency_ms: float) -> "Iterator[H
         import django
 
         django.setup()
-        worker = subprocess.Popen([sys.executable, "-m", "leadloom.site", "worker"])
-        try:
-            _await(worker)
-            yield House(box, worker, server.admin_url)
-        finally:
-            worker.send_signal(signal.SIGTERM)
-            worker.wait(30)
-            from django.db import connections
+        from django.db import connections
 
+        try:
+            if has_worker:
+                with _worker() as worker:
+                    yield House(box, worker, server.admin_url)
+            else:
+                yield House(box, psutil.Process(), server.admin_url)
+        finally:
             connections.close_all()
+
+
+@contextmanager
+def _worker() -> Iterator[psutil.Process]:
+    worker = subprocess.Popen([sys.executable, "-m", "leadloom.site", "worker"])
+    try:
+        _await(worker)
+        yield psutil.Process(worker.pid)
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(30)
 
 
 def _await(worker: subprocess.Popen[bytes]) -> None:
@@ -82,25 +93,29 @@ def _await(worker: subprocess.Popen[bytes]) -> None:
 
 
 class House:
-    def __init__(self, box: "Sandbox", worker: subprocess.Popen[bytes], admin_url: str) -> None:
+    def __init__(self, box: "Sandbox", worker: psutil.Process, admin_url: str) -> None:
         from leadloom.accounts.services import open_account
 
         self._box = box
-        self._worker = psutil.Process(worker.pid)
+        self._worker = worker
         self._admin_url = admin_url
         self._member = open_account(name="Bench", email="bench@example.com", password="only for this run")
         self._crm = psutil.Process(box.pid)
         self._times = 0
 
     def connect(self) -> Pass:
+        before = self._spent()
+        return self._finish(self.begin(), before)
+
+    def begin(self) -> "Run":
+        """A connection and its first run, which nobody has waited for."""
         from leadloom.accounts.scope import account_scope
         from leadloom.connections.services import connect_to_sandbox
 
         account = self._member.account
-        before = self._spent()
         with account_scope(account.pk):
             self._connection, run = connect_to_sandbox(account=account, member=self._member, provider="hubspot")
-        return self._finish(run, before)
+        return run
 
     def refresh(self) -> Pass:
         from leadloom.accounts.scope import account_scope

@@ -19,7 +19,7 @@ from leadloom.providers.phones import to_e164
 
 PINNABLE = ("name", "phone", "email", "company")
 BY_MEMBER = "member"  # why a number is suppressed
-BY_HAND = "by_hand"  # why a lead is archived; leads/sql/11_respect_archived.sql reads it
+BY_HAND = "by_hand"  # why a lead is archived; leads/sql/12_respect_archived.sql reads it
 
 
 class BadPhone(LeadloomError):

@@ -38,6 +38,7 @@ STAGED_COLUMNS = (
     "merged_ids",
     "reason",
     "reason_value",
+    "is_alone",
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -75,8 +76,11 @@ def content_hash(contact: Contact) -> bytes:
     return blake2b(content, digest_size=HASH_BYTES).digest()
 
 
-def staged_row(contact: Contact | Rejected, *, ordinal: int, now: datetime, new_since: datetime) -> tuple[object, ...]:
-    """The row, in the order of STAGED_COLUMNS. ``new_since``: contacts made before it are old leads."""
+def staged_row(
+    contact: Contact | Rejected, *, ordinal: int, now: datetime, new_since: datetime, is_alone: bool
+) -> tuple[object, ...]:
+    """The row, in the order of STAGED_COLUMNS. ``new_since``: contacts made before it are old leads. ``is_alone``: no
+    other contact of the page could be the same person."""
     if isinstance(contact, Rejected):
         return _rejected_row(contact, ordinal, now)
     made = contact.created_at or now
@@ -105,6 +109,7 @@ def staged_row(contact: Contact | Rejected, *, ordinal: int, now: datetime, new_
         list(contact.merged_ids),
         "",
         "",
+        is_alone,
     )
 
 
@@ -128,6 +133,7 @@ def _rejected_row(record: Rejected, ordinal: int, now: datetime) -> tuple[object
         [],
         record.reason,
         record.value.replace("\0", "")[:300],
+        False,
     )
 
 

@@ -176,35 +176,45 @@ def _write(target: Target, contacts: Sequence[Contact | Rejected]) -> Written:
     _run("01_stage", values)
     _copy(target, contacts)
     written = Written()
+    [(created,)] = _run("02_take_new", values)
+    if created:
+        written.outcomes["created"] = created
+    if created < len(contacts):
+        _write_others(target, contacts, len(contacts) - created, written)
+    return written
+
+
+def _write_others(target: Target, contacts: Sequence[Contact | Rejected], left: int, written: Written) -> None:
+    """Contacts that we know, that share something with somebody, or that cannot become leads."""
+    values = target.parameters
     if not target.is_overwrite:
-        [(unchanged, repeats)] = _run("02_drop_unchanged", values)
+        [(unchanged, repeats)] = _run("03_drop_unchanged", values)
         if unchanged:
             written.outcomes["unchanged"] = unchanged
-        if unchanged + repeats == len(contacts):
-            return written
-    _run("03_recognise", values)
+        if unchanged + repeats == left:
+            return
+    _run("04_recognise", values)
     if any(isinstance(contact, Contact) and contact.merged_ids for contact in contacts):
-        _run("04_inherit_merged", values)
-        _run("05_promote_survivor", values)
+        _run("05_inherit_merged", values)
+        _run("06_promote_survivor", values)
     if any(isinstance(contact, Contact) and contact.opted_out for contact in contacts):
-        _run("06_note_opt_outs", values)
-    for step in ("07_set_aside", "08_revive", "09_update_known", "10_match_phone", "11_respect_archived"):
+        _run("07_note_opt_outs", values)
+    for step in ("08_set_aside", "09_revive", "10_update_known", "11_match_phone", "12_respect_archived"):
         _run(step, values)
-    _run("12_match_email", values)
+    _run("13_match_email", values)
     for by_email in (False, True):
-        made = _run("13_create", {**values, "by_email": by_email})
+        made = _run("14_create", {**values, "by_email": by_email})
         if made:
             lead_ids, external_ids = zip(*made, strict=True)
-            _run("14_attach_created", {"lead_ids": list(lead_ids), "external_ids": list(external_ids)})
-        _run("10_match_phone", values)  # those who share a number with a lead just made, here or by another worker
-        _run("12_match_email", values)
-    _run("15_fill_linked", values)
-    _run("16_record", values)
-    for outcome, reason, count in _run("17_count", values):
+            _run("15_attach_created", {"lead_ids": list(lead_ids), "external_ids": list(external_ids)})
+        _run("11_match_phone", values)  # those who share a number with a lead just made, here or by another worker
+        _run("13_match_email", values)
+    _run("16_fill_linked", values)
+    _run("17_record", values)
+    for outcome, reason, count in _run("18_count", values):
         written.outcomes[outcome] += count
         if outcome in ("skipped", "failed"):
             written.reasons[reason] += count
-    return written
 
 
 LOCK = 7_001  # the advisory lock's class: "this account's leads are being written by a sync"
@@ -213,11 +223,27 @@ LOCK = 7_001  # the advisory lock's class: "this account's leads are being writt
 def _copy(target: Target, contacts: Sequence[Contact | Rejected]) -> None:
     now = datetime.now(UTC)
     new_since = now - NEW_FOR if target.is_first else datetime.min.replace(tzinfo=UTC)
+    phones = Counter(contact.phone for contact in contacts if isinstance(contact, Contact))
+    emails = Counter(contact.email for contact in contacts if isinstance(contact, Contact))
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM incoming")  # a split page stages its halves in one transaction
         with cursor.copy(f"COPY incoming ({', '.join(STAGED_COLUMNS)}) FROM STDIN") as copy:
             for ordinal, contact in enumerate(contacts):
-                copy.write_row(staged_row(contact, ordinal=ordinal, now=now, new_since=new_since))
+                is_alone = isinstance(contact, Contact) and _is_alone(contact, phones, emails)
+                copy.write_row(staged_row(contact, ordinal=ordinal, now=now, new_since=new_since, is_alone=is_alone))
+
+
+def _is_alone(contact: Contact, phones: Mapping[str | None, int], emails: Mapping[str, int]) -> bool:
+    """Whether this is a person to reach who shares neither number nor e-mail with another of the page, and whom
+    nothing sets apart: what ``02_take_new`` may take without a second look."""
+    phone, email = contact.phone, contact.email
+    return (
+        (phone is None or phones[phone] == 1)
+        and (not email or emails[email] == 1)
+        and bool(phone or email)
+        and not contact.opted_out
+        and not contact.merged_ids
+    )
 
 
 def _join_leads(target: Target, *, leaving: int, staying: int) -> None:

@@ -1,7 +1,7 @@
 -- The page as the CRM told it, one row a contact. Filled by COPY; emptied by the commit.
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     ordinal int NOT NULL,               -- the vendor's order: the first of two alike goes first
-    external_id text PRIMARY KEY,
+    external_id text NOT NULL,
     content_hash bytea,                 -- null: the record could not be mapped
     name text NOT NULL,
     phone text,                         -- E.164
@@ -20,8 +20,9 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     modified_at timestamptz,
     phones jsonb NOT NULL,
     emails jsonb NOT NULL,
-    raw jsonb NOT NULL,
+    raw json NOT NULL,
     merged_ids text[] NOT NULL,
+    is_alone boolean NOT NULL,          -- shares neither number nor e-mail with another of the page
     -- worked out below
     lead_id bigint,
     outcome text,                       -- null until decided
