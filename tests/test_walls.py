@@ -174,6 +174,45 @@ def test_a_row_cannot_point_into_another_account() -> None:
         Message.objects.create(account=charlie.account, lead_id=alice.lead.pk, direction=Direction.IN, body="Hi")
 
 
+def test_a_source_contact_cannot_point_to_a_lead_or_connection_of_another_account_nor_to_none() -> None:
+    alice = seed("alice@example.com", "Acme")
+    charlie = seed("charlie@example.com", "Charlie's")
+    with account_scope(alice.member.account_id):
+        hers = Connection.objects.get()
+    with account_scope(charlie.member.account_id):
+        his = Connection.objects.get()
+    for strange in ({"lead_id": alice.lead.pk}, {"lead_id": 10**9}, {"connection_id": hers.pk}):
+        told = {"account_id": charlie.member.account_id, "connection_id": his.pk, "external_id": "new", **strange}
+        with pytest.raises(IntegrityError, match="same_account"), account_scope(charlie.member.account_id):
+            SourceContact.objects.create(**told)
+        if "connection_id" in strange:
+            continue
+        with pytest.raises(IntegrityError, match="same_account"), account_scope(charlie.member.account_id):
+            SourceContact.objects.filter(connection=his).update(**strange)
+
+
+def test_source_contacts_outlive_their_lead_and_go_with_their_connection() -> None:
+    seeded = seed("alice@example.com", "Acme")
+    account = seeded.member.account_id
+    with account_scope(account):
+        mine = SourceContact.objects.get()
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM leads WHERE account_id = %s AND id = %s", [account, mine.lead_id])
+            assert SourceContact.objects.get().lead_id is None
+            cursor.execute("DELETE FROM run_contacts WHERE account_id = %s", [account])
+            cursor.execute("DELETE FROM crm_connections WHERE account_id = %s", [account])
+        assert not SourceContact.objects.exists()
+
+
+def test_an_account_with_leads_cannot_be_deleted_and_leads_need_an_account() -> None:
+    seeded = seed("alice@example.com", "Acme")
+    account = seeded.member.account_id
+    with pytest.raises(IntegrityError, match="leads_of_an_account"), account_scope(account), connection.cursor() as db:
+        db.execute("DELETE FROM accounts WHERE id = %s", [account])
+    with pytest.raises(IntegrityError, match="leads_of_an_account"), account_scope(10**9):
+        Lead.objects.create(account_id=10**9, name="Of nobody")
+
+
 def test_the_scheduler_reads_what_is_due_and_nobodys_leads() -> None:
     seed("alice@example.com", "Acme")
     with system_scope():

@@ -2,16 +2,34 @@
 
 Rules that must hold live here as constraints; the set-based SQL that writes these tables is in ``sql/``.
 Foreign keys of the hot tables are composite, ``(account_id, lead_id)``, so that no row can point into another
-account; Django cannot declare those, so a migration does (``db_constraint=False`` marks them here). No index is on
-``account_id`` alone: it would be no use to any query, and to the planner a tempting wrong turn.
+account; Django cannot declare those, so a migration does (``db_constraint=False`` marks them here). Those of leads to
+accounts and of source contacts are triggers that look once a statement: imports write thousands of rows at once.
+No index is on ``account_id`` alone: it would be no use to any query, and to the planner a tempting wrong turn.
 """
 
+from typing import Any
+
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 from django.db.models.functions import Now
+from psycopg.types.json import Json
 
 from leadloom.accounts.models import Account, Member
 from leadloom.connections.models import Connection, Run
+
+
+class TextualJSON(models.JSONField):
+    """JSON kept as it came (``json``): written far more often than read, and never searched."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:  # noqa: ARG002 - Django's signature
+        return "json"
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:  # noqa: ARG002
+        return None if value is None else Json(value)
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:  # noqa: ARG002
+        return value
 
 
 class LeadType(models.TextChoices):
@@ -22,7 +40,7 @@ class LeadType(models.TextChoices):
 class Lead(models.Model):
     """One person. ``phone`` is E.164 and unique among an account's live leads; null means they cannot be texted."""
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False, db_constraint=False)
     name = models.CharField(max_length=300, blank=True)
     phone = models.CharField(max_length=20, null=True)
     email = models.CharField(max_length=320, blank=True, help_text="Lower-cased.")
@@ -55,7 +73,7 @@ class Lead(models.Model):
     contacted_at = models.DateTimeField(null=True, help_text="When we first texted them.")
 
     created_at = models.DateTimeField(db_default=Now())
-    created_by = models.ForeignKey(Member, on_delete=models.SET_NULL, null=True)
+    created_by = models.ForeignKey(Member, on_delete=models.SET_NULL, null=True, db_index=False)
     created_run_id = models.BigIntegerField(null=True)
     archived_at = models.DateTimeField(null=True)
     archived_reason = models.CharField(max_length=40, blank=True)
@@ -76,6 +94,7 @@ class Lead(models.Model):
             models.Index(
                 fields=["account", "email"], condition=Q(archived_at=None) & ~Q(email=""), name="leads_by_email"
             ),
+            models.Index(fields=["created_by"], condition=Q(created_by__isnull=False), name="leads_by_hand"),
         ]
 
 
@@ -107,7 +126,7 @@ class SourceContact(models.Model):
     name = models.CharField(max_length=300, blank=True)
     phones = models.JSONField(default=list, help_text="[{text, label, e164}], best first.")
     emails = models.JSONField(default=list)
-    raw = models.JSONField(default=dict)
+    raw = TextualJSON(default=dict)
     first_run = models.ForeignKey(
         Run, on_delete=models.DO_NOTHING, null=True, db_index=False, db_constraint=False, related_name="+"
     )

@@ -4,6 +4,8 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
+import leadloom.leads.models
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -68,12 +70,20 @@ class Migration(migrations.Migration):
                 (
                     "account",
                     models.ForeignKey(
-                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.account"
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="accounts.account",
                     ),
                 ),
                 (
                     "created_by",
-                    models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to="accounts.member"),
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to="accounts.member",
+                    ),
                 ),
                 (
                     "crm_connection",
@@ -231,7 +241,7 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(blank=True, max_length=300)),
                 ("phones", models.JSONField(default=list, help_text="[{text, label, e164}], best first.")),
                 ("emails", models.JSONField(default=list)),
-                ("raw", models.JSONField(default=dict)),
+                ("raw", leadloom.leads.models.TextualJSON(default=dict)),
                 ("updated_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("gone_at", models.DateTimeField(null=True)),
                 ("merged_into", models.CharField(blank=True, max_length=200)),
@@ -331,6 +341,12 @@ class Migration(migrations.Migration):
                 condition=models.Q(("archived_at", None), models.Q(("email", ""), _negated=True)),
                 fields=["account", "email"],
                 name="leads_by_email",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="lead",
+            index=models.Index(
+                condition=models.Q(("created_by__isnull", False)), fields=["created_by"], name="leads_by_hand"
             ),
         ),
         migrations.AddConstraint(
