@@ -52,7 +52,8 @@ class Hour:
     @property
     def told(self) -> str:
         each = 1000 / self.connections
-        return f"{self.cpu_ms:.1f} ms = {self.worker_cpu_s * each:.1f} worker + {self.postgres_cpu_s * each:.1f} PostgreSQL"
+        parts = f"{self.worker_cpu_s * each:.1f} worker + {self.postgres_cpu_s * each:.1f} PostgreSQL"
+        return f"{self.cpu_ms:.1f} ms = {parts}"
 
     @property
     def cpu_ms(self) -> float:
@@ -248,7 +249,7 @@ class Street:
         from leadloom.sync.jobs import sync_hourly
 
         began = time.monotonic()
-        sync_hourly.defer(timestamp=int(time.time()))
+        sync_hourly.configure().defer(timestamp=int(time.time()))
         while self._value("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'sync.hourly'"):
             time.sleep(0.05)
         return time.monotonic() - began

@@ -59,11 +59,14 @@ def system_scope() -> Iterator[None]:
 @contextmanager
 def _setting(name: str, value: str) -> Iterator[None]:
     """Set a transaction-local setting, and put the old value back: a nested scope must not outlive itself."""
+    is_nested = connection.in_atomic_block
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT current_setting(%s, true), set_config(%s, %s, true)", [name, name, value])
             row = cursor.fetchone()
         yield
+        if not is_nested:  # the setting ends with our transaction, now
+            return
         # Only on success: an exception rolls back to before set_config, and the setting with it.
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config(%s, %s, true)", [name, (row and row[0]) or ""])

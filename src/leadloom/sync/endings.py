@@ -4,15 +4,18 @@ Each ending is one transaction that first checks the run is still ours. What a c
 the kind of error alone.
 """
 
+import json
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
 from croniter import croniter
 from django.conf import settings
+from django.db import connection as db
 from django.db.models import F
 
 from leadloom.accounts.scope import account_scope
@@ -43,55 +46,99 @@ GIVE_UP_AFTER = 5  # unreadable pages in a row
 QUIET = (State.PAUSED, State.DISCONNECTED)  # chosen by a person: no run changes them
 
 
-def begin(run: Run, connection: Connection) -> None:
-    """The card says that work is going on."""
-    state = State.IMPORTING if connection.bookmark is None else State.CATCHING_UP
-    if run.strategy != Strategy.PREVIEW:
-        _set_state(connection, state)
-    log.info("sync.begin", run=run.pk, connection=connection.pk, account=run.account_id, trigger=run.trigger)
+def begin(run: Run) -> tuple[Connection, str]:
+    """The card says that work is going on. Answers the run's connection, and the region of its account."""
+    values = {
+        "account": run.account_id,
+        "connection": run.connection_id,
+        "is_preview": run.strategy == Strategy.PREVIEW,
+        "quiet": list(QUIET),
+    }
+    found = next(iter(Connection.objects.raw(_BEGIN, values)), None) or Connection.objects.raw(_READ, values)[0]
+    log.info("sync.begin", run=run.pk, connection=found.pk, account=run.account_id, trigger=run.trigger)
+    return found, str(found.__dict__["region_of_account"])
+
+
+_BEGIN = """
+UPDATE crm_connections c
+SET state = CASE WHEN c.bookmark IS NULL THEN 'importing' ELSE 'catching_up' END,
+    reason_code = '', reason = ''
+FROM accounts a
+WHERE a.id = c.account_id AND c.account_id = %(account)s AND c.id = %(connection)s
+  AND NOT %(is_preview)s AND c.state <> ALL (%(quiet)s)
+RETURNING c.*, a.region AS region_of_account
+"""
+
+_READ = """
+SELECT c.*, a.region AS region_of_account FROM crm_connections c JOIN accounts a ON a.id = c.account_id
+WHERE c.account_id = %(account)s AND c.id = %(connection)s
+"""
 
 
 def complete(turn: "Turn") -> None:
     """The run is done: the bookmark moves, the card says live."""
-    run, connection = turn.run, turn.connection
-    is_preview = run.strategy == Strategy.PREVIEW
-    with account_scope(run.account_id):
-        if not _is_still_ours(turn):
+    with account_scope(turn.run.account_id):
+        run = _end(turn, RunState.DONE)
+        if run is None:
             return
-        fields = _end(turn, RunState.DONE)
-        if not is_preview:
-            _advance(turn, fields)
-            _set_state(connection, State.LIVE)
-        _tell(run, fields, turn.reasons)
+        if run.strategy != Strategy.PREVIEW:
+            _advance(turn, run)
+        _tell(run, turn.reasons)
     words = "✅ Initial CRM sync completed" if run.is_first else "✅ Synced"
-    counters = {
-        name: fields[name] for name in ("seen", "created", "updated", "unchanged", "linked", "skipped", "failed")
-    }
-    log.info(words, run=run.pk, connection=connection.pk, account=run.account_id, **counters)
-    run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk)
+    counters = {name: count for name, count in run.counters.items() if name != "gone"}
+    log.info(words, run=run.pk, connection=run.connection_id, account=run.account_id, **counters)
+    run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk, found_something=_found_something(run))
 
 
-def _advance(turn: "Turn", fields: dict[str, Any]) -> None:
+def _found_something(run: Run) -> bool:
+    return any((run.created, run.updated, run.linked, run.gone))
+
+
+def _advance(turn: "Turn", run: Run) -> None:
     now = datetime.now(UTC)
-    connection = turn.connection
-    changes: dict[str, Any] = {
-        "bookmark": turn.run.next_bookmark or connection.bookmark,
-        "last_synced_at": now,
-        "next_due_at": next_due(now),
-        "clock_skew_ms": int(turn.client.clock_skew / timedelta(milliseconds=1)),
-    }
-    if any(fields[name] for name in ("created", "updated", "linked", "gone")):
-        changes["last_change_at"] = now
-    if GONE in turn.steps or connection.bookmark is None:
-        changes["gone_checked_at"] = now
-    if turn.fresh_tables is not None:
-        changes |= {"tables": turn.fresh_tables, "tables_read_at": now}
-    Connection.objects.filter(account_id=connection.account_id, pk=connection.pk).update(**changes)
+    tables = turn.fresh_tables
+    with db.cursor() as cursor:
+        cursor.execute(
+            _ADVANCE,
+            {
+                "account": run.account_id,
+                "connection": run.connection_id,
+                "bookmark": run.next_bookmark,
+                "now": now,
+                "due": next_due(now),
+                "skew": int(turn.client.clock_skew / timedelta(milliseconds=1)),
+                "has_changes": _found_something(run),
+                "has_gone": GONE in turn.steps or turn.connection.bookmark is None,
+                "tables": None if tables is None else json.dumps(tables),
+                "quiet": list(QUIET),
+            },
+        )
+
+
+_ADVANCE = """
+UPDATE crm_connections
+SET bookmark = coalesce(%(bookmark)s, bookmark), last_synced_at = %(now)s, next_due_at = %(due)s,
+    clock_skew_ms = %(skew)s,
+    last_change_at = CASE WHEN %(has_changes)s THEN %(now)s ELSE last_change_at END,
+    gone_checked_at = CASE WHEN %(has_gone)s THEN %(now)s ELSE gone_checked_at END,
+    tables = coalesce(%(tables)s::jsonb, tables),
+    tables_read_at = CASE WHEN %(tables)s::jsonb IS NULL THEN tables_read_at ELSE %(now)s END,
+    state = CASE WHEN state = ANY (%(quiet)s) THEN state ELSE 'live' END,
+    reason_code = CASE WHEN state = ANY (%(quiet)s) THEN reason_code ELSE '' END,
+    reason = CASE WHEN state = ANY (%(quiet)s) THEN reason ELSE '' END
+WHERE account_id = %(account)s AND id = %(connection)s
+"""
 
 
 def next_due(now: datetime) -> datetime:
     """The next moment of SYNC_SCHEDULE."""
-    due: datetime = croniter(settings.SYNC_SCHEDULE, now).get_next(datetime)
+    return _next_moment(settings.SYNC_SCHEDULE, now.replace(microsecond=0))
+
+
+@lru_cache(maxsize=16)
+def _next_moment(schedule: str, now: datetime) -> datetime:
+    """Kept for the many that end in the same second."""
+    due: datetime = croniter(schedule, now).get_next(datetime)
     return due
 
 
@@ -117,7 +164,7 @@ def fail_or_wait(turn: "Turn", error: LeadloomError) -> None:
             _wait(turn, TryLater(str(error), after=RETRY_FIRST, code=error.code, detail=error.detail), retries)
             return
         _fail(turn, error)
-    run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk)
+    run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk, found_something=True)
 
 
 def fail_as_bug(turn: "Turn", error: Exception) -> None:
@@ -139,7 +186,7 @@ def fail_as_bug(turn: "Turn", error: Exception) -> None:
             detail=type(error).__name__,
         )
         _fail(turn, ours)
-    run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk)
+    run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk, found_something=True)
 
 
 def fail_unbegun(run_id: int, account_id: int, token: UUID, error: Exception) -> None:
@@ -163,7 +210,7 @@ def fail_unbegun(run_id: int, account_id: int, token: UUID, error: Exception) ->
                 state=State.STUCK, reason_code=BadRequest.code, reason=sentence, next_due_at=next_due(datetime.now(UTC))
             )
     if ended:
-        run_ended.send(sender=Run, account_id=account_id, run_id=run_id)
+        run_ended.send(sender=Run, account_id=account_id, run_id=run_id, found_something=False)
 
 
 def _is_still_ours(turn: "Turn") -> bool:
@@ -221,12 +268,15 @@ def _wait(turn: "Turn", error: TryLater, retries: int) -> None:
         state = State.IMPORTING if connection.bookmark is None else State.CATCHING_UP
     if run.strategy != Strategy.PREVIEW:
         _set_state(connection, state, code=error.code, reason=str(error))
-    _tell(run, _row(run), turn.reasons, ended=False)
+    run.refresh_from_db()
+    announce_run(run, _row(run), ended=False)
 
 
 def _fail(turn: "Turn", error: LeadloomError) -> None:
-    run, connection = turn.run, turn.connection
-    fields = _end(turn, RunState.FAILED, error)
+    connection = turn.connection
+    run = _end(turn, RunState.FAILED, error)
+    if run is None:
+        return
     if isinstance(error, NeedsReconnect | NotAllowed):
         _set_state(connection, State.NEEDS_RECONNECT, code=error.code, reason=str(error))
     elif run.strategy != Strategy.PREVIEW:
@@ -234,29 +284,46 @@ def _fail(turn: "Turn", error: LeadloomError) -> None:
     Connection.objects.filter(account_id=run.account_id, pk=connection.pk).update(
         next_due_at=next_due(datetime.now(UTC))
     )
-    _tell(run, fields, turn.reasons)
+    _tell(run, turn.reasons)
 
 
-def _end(turn: "Turn", state: RunState, error: LeadloomError | None = None) -> dict[str, Any]:
-    run = turn.run
+def _end(turn: "Turn", state: RunState, error: LeadloomError | None = None) -> Run | None:
+    """The run as it has ended. None when a person stopped it or another worker took it over."""
+    run, last = turn.run, turn.empty_end if state == RunState.DONE else None
     requests, waited_s = turn.spent()
-    Run.objects.filter(account_id=run.account_id, pk=run.pk).update(
-        state=state,
-        finished_at=datetime.now(UTC),
-        lease_token=None,
-        lease_until=None,
-        resume_at=None,
-        error_code=error.code if error else "",
-        error=str(error) if error else "",
-        error_detail=error.detail if error else "",
-        requests=F("requests") + requests,
-        waited_s=F("waited_s") + waited_s,
-    )
-    return _row(run)
+    values = {
+        "account": run.account_id,
+        "run": run.pk,
+        "token": turn.token,
+        "state": state,
+        "code": error.code if error else "",
+        "error": str(error) if error else "",
+        "detail": error.detail if error else "",
+        "requests": requests,
+        "waited_s": waited_s,
+        "pages": last.pages if last else 0,
+        "total": last.total if last else None,
+        "bookmark": last.bookmark if last else None,
+        "feed": run.feed if last else None,
+    }
+    return next(iter(Run.objects.raw(_END, values)), None)
+
+
+_END = """
+UPDATE sync_runs
+SET state = %(state)s, finished_at = clock_timestamp(), lease_token = NULL, lease_until = NULL, resume_at = NULL,
+    error_code = %(code)s, error = %(error)s, error_detail = %(detail)s,
+    requests = requests + %(requests)s, waited_s = waited_s + %(waited_s)s,
+    pages = pages + %(pages)s, total = coalesce(total, %(total)s::integer),
+    next_bookmark = coalesce(%(bookmark)s, next_bookmark),
+    feed = coalesce(%(feed)s, feed), cursor = CASE WHEN %(feed)s::text IS NULL THEN cursor END,
+    retries = CASE WHEN %(feed)s::text IS NULL THEN retries ELSE 0 END
+WHERE account_id = %(account)s AND id = %(run)s AND lease_token = %(token)s AND state = 'running'
+RETURNING *
+"""
 
 
 def _row(run: Run) -> dict[str, Any]:
-    run.refresh_from_db()
     elapsed = (run.finished_at or datetime.now(UTC)) - (run.started_at or run.created_at)
     first = run.first_lead_at - run.created_at if run.first_lead_at else None
     return {
@@ -268,8 +335,8 @@ def _row(run: Run) -> dict[str, Any]:
     }
 
 
-def _tell(run: Run, fields: dict[str, Any], reasons: Counter[str], *, ended: bool = True) -> None:
-    announce_run(run, fields, ended=ended, sentence=sentence(run, reasons) if ended else "")
+def _tell(run: Run, reasons: Counter[str]) -> None:
+    announce_run(run, _row(run), ended=True, sentence=sentence(run, reasons))
 
 
 def _set_state(connection: Connection, state: State, *, code: str = "", reason: str = "") -> None:

@@ -9,13 +9,9 @@ from procrastinate.contrib.django import app
 
 @app.task(name="sync.run", queue="sync")
 def sync_run(run_id: int, account_id: int) -> None:
-    from leadloom.connections.models import Run
-    from leadloom.sync.work import work_on
+    from leadloom.sync.work import do
 
-    try:
-        work_on(run_id, account_id)
-    except Run.DoesNotExist:
-        return  # erased meanwhile: nothing is left to do
+    do(run_id, account_id)
 
 
 @app.periodic(cron=settings.SYNC_SCHEDULE)

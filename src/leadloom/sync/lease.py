@@ -13,7 +13,7 @@ import structlog
 from django.db import Error, connection
 
 from leadloom.accounts.scope import account_scope
-from leadloom.connections.models import LEASE
+from leadloom.connections.models import LEASE, Run
 from leadloom.errors import SyncStopped
 
 log = structlog.get_logger()
@@ -21,24 +21,30 @@ log = structlog.get_logger()
 RENEW_S = LEASE.total_seconds() / 3
 
 
-def claim(run_id: int, account_id: int) -> uuid.UUID | None:
+def claim(run_id: int, account_id: int, token: uuid.UUID | None = None) -> uuid.UUID | None:
     """Take the run if it is due and nobody holds it. Answers the lease's token, or None."""
-    token = uuid.uuid4()
-    with account_scope(account_id), connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE sync_runs
-            SET state = 'running', lease_token = %(token)s,
-                lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
-                started_at = coalesce(started_at, clock_timestamp()), resume_at = NULL
-            WHERE account_id = %(account)s AND id = %(run)s
-              AND (state = 'queued'
-                   OR (state = 'waiting' AND coalesce(resume_at, '-infinity') <= clock_timestamp())
-                   OR (state = 'running' AND coalesce(lease_until, '-infinity') <= clock_timestamp()))
-            """,
-            {"token": token, "lease": LEASE.total_seconds(), "account": account_id, "run": run_id},
-        )
-        return token if cursor.rowcount else None
+    token = token or uuid.uuid4()
+    with account_scope(account_id):
+        return token if take(run_id, account_id, token) else None
+
+
+def take(run_id: int, account_id: int, token: uuid.UUID) -> Run | None:
+    """As ``claim``, inside the account's scope: the run as it now is, ours once the transaction commits."""
+    values = {"token": token, "lease": LEASE.total_seconds(), "account": account_id, "run": run_id}
+    return next(iter(Run.objects.raw(_TAKE, values)), None)
+
+
+_TAKE = """
+UPDATE sync_runs
+SET state = 'running', lease_token = %(token)s,
+    lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
+    started_at = coalesce(started_at, clock_timestamp()), resume_at = NULL
+WHERE account_id = %(account)s AND id = %(run)s
+  AND (state = 'queued'
+       OR (state = 'waiting' AND coalesce(resume_at, '-infinity') <= clock_timestamp())
+       OR (state = 'running' AND coalesce(lease_until, '-infinity') <= clock_timestamp()))
+RETURNING *
+"""
 
 
 def hold(run_id: int, account_id: int, token: uuid.UUID) -> None:
@@ -59,7 +65,7 @@ class LeaseKeeper:
     """Renews a lease from a thread of its own while the block runs; ``is_lost`` turns true when it cannot."""
 
     def __init__(self, run_id: int, account_id: int, token: uuid.UUID) -> None:
-        self._run_id, self._account_id, self._token = run_id, account_id, token
+        self._run_id, self._account_id, self.token = run_id, account_id, token
         self._done = threading.Event()
         self._lost = threading.Event()
         self._thread = threading.Thread(target=self._renew_until_done, name=f"lease-{run_id}", daemon=True)
@@ -96,6 +102,6 @@ class LeaseKeeper:
                 UPDATE sync_runs SET lease_until = clock_timestamp() + make_interval(secs => %s)
                 WHERE account_id = %s AND id = %s AND lease_token = %s AND state = 'running'
                 """,
-                [LEASE.total_seconds(), self._account_id, self._run_id, self._token],
+                [LEASE.total_seconds(), self._account_id, self._run_id, self.token],
             )
             return bool(cursor.rowcount)

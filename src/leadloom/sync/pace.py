@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import connection
 
 from leadloom.providers.base import Limit, Provider, Reply, Request
 
@@ -88,7 +88,7 @@ def _reserve(key: str, interval: timedelta, count: int, burst: int) -> float:
 
 def _move_free_at(key: str, interval: timedelta, count: int, *, burst: int) -> float:
     """Move the bucket's next free moment; answers how many seconds from now it lies."""
-    with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO pace_buckets AS b (key, free_at)

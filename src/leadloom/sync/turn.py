@@ -3,13 +3,12 @@
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection as db
 
-from leadloom.accounts.models import Account
 from leadloom.accounts.scope import account_scope
 from leadloom.connections.models import Connection, Method, Run, RunState, Strategy
 from leadloom.connections.vault import access_token
@@ -18,8 +17,9 @@ from leadloom.providers.base import CrmAccount, Cursor, Provider
 from leadloom.providers.catalogue import provider as provider_of
 from leadloom.sync import endings, plan
 from leadloom.sync.client import CrmClient, Unpaced
-from leadloom.sync.engine import Mapper, Tables, first_cursor, read_tables
+from leadloom.sync.engine import Mapped, Mapper, Sink, Tables, first_cursor, read_tables
 from leadloom.sync.hosts import base_url_of
+from leadloom.sync.lease import take
 from leadloom.sync.pace import SharedPace
 from leadloom.sync.patience import Patient
 from leadloom.sync.sink import DatabaseSink
@@ -29,6 +29,15 @@ SLICE_S = 20.0
 """How long a run keeps its place in the worker while others wait: two million contacts do not hold up ten."""
 
 END = "end"  # the run's feed once every page is saved
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyEnd:
+    """The last page of a run when it brought nothing: the run's ending writes it down."""
+
+    pages: int
+    total: int | None
+    bookmark: str | None
 
 
 class MakeWay(Exception):
@@ -51,6 +60,7 @@ class Turn:
     started: float = field(default_factory=time.monotonic)
     reasons: Counter[str] = field(default_factory=Counter)
     fresh_tables: Tables | None = None
+    empty_end: EmptyEnd | None = None
     _told: tuple[int, float] = (0, 0.0)
 
     @property
@@ -82,7 +92,10 @@ class Turn:
             return END, None
         return self.steps[index], self.first(self.steps[index], bookmark)
 
-    def sink(self, step: str) -> DatabaseSink:
+    def sink(self, step: str) -> Sink:
+        return _Saving(self, step, self._database_sink(step))
+
+    def _database_sink(self, step: str) -> DatabaseSink:
         return DatabaseSink(
             run=self.run,
             token=self.token,
@@ -111,7 +124,8 @@ class Turn:
 
     def between_pages(self) -> None:
         """What is due when a page is committed and no transaction is open. Raises MakeWay."""
-        keep_statistics_fresh(self.run.created)
+        if self.run.created:
+            keep_statistics_fresh(self.run.created)
         now = time.monotonic()
         if self.deadline is not None and now >= self.deadline:
             raise MakeWay
@@ -119,16 +133,36 @@ class Turn:
             raise MakeWay
 
 
+class _Saving:
+    """Saves pages, and leaves an empty last one to the run's ending: most passes find nothing, and are one page."""
+
+    def __init__(self, turn: Turn, step: str, sink: DatabaseSink) -> None:
+        self._turn, self._step, self._sink = turn, step, sink
+
+    def save(self, pages: Sequence[Mapped]) -> None:
+        turn, last = self._turn, pages[-1]
+        is_last = last.next is None and self._step == turn.steps[-1]
+        if not is_last or turn.run.strategy != Strategy.APPEND or any(p.contacts or p.gone or p.merged for p in pages):
+            self._sink.save(pages)
+            return
+        total = next((page.total for page in pages if page.total is not None), None)
+        turn.run.feed, turn.run.cursor = turn.after(self._step, last.bookmark)
+        turn.empty_end = EmptyEnd(len(pages), total, last.bookmark)
+
+
 def take_turn(
     run_id: int, account_id: int, token: uuid.UUID, *, is_lost: Callable[[], bool], deadline: float | None
-) -> Turn:
-    """Read what the turn needs in one transaction, and tell the world that the run has started."""
+) -> Turn | None:
+    """Take the run, read what the turn needs and tell the world that it has started, in one transaction.
+
+    None when the run is not to be had: done, taken, paused or unknown.
+    """
     with account_scope(account_id):
-        run = Run.objects.get(account_id=account_id, pk=run_id)
-        connection = Connection.objects.get(account_id=account_id, pk=run.connection_id)
-        region = Account.objects.get(pk=account_id).region
+        run = take(run_id, account_id, token)
+        if run is None:
+            return None
+        connection, region = endings.begin(run)
         _adopt_cursor(run, connection)
-        endings.begin(run, connection)
     account = CrmAccount(
         external_id=connection.external_account_id,
         name=connection.external_account_name,

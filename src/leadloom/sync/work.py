@@ -5,6 +5,7 @@ worker goes on at the last saved page.
 """
 
 import time
+import uuid
 from datetime import timedelta
 
 import structlog
@@ -31,20 +32,26 @@ def work_on(run_id: int, account_id: int, *, budget: timedelta | None = None) ->
     ``budget`` bounds the time spent, for callers that are web requests. Raises nothing that concerns the CRM: that
     becomes the run's ending. A bug of ours ends the run as failed and is raised. Raises Run.DoesNotExist.
     """
-    token = claim(run_id, account_id)
-    if token is not None:
-        with LeaseKeeper(run_id, account_id, token) as keeper:
-            deadline = None if budget is None else time.monotonic() + budget.total_seconds()
-            try:
-                turn = take_turn(run_id, account_id, token, is_lost=lambda: keeper.is_lost, deadline=deadline)
-            except (OperationalError, InterfaceError):
-                raise
-            except Exception as error:  # without an ending it would be taken up again for ever
-                endings.fail_unbegun(run_id, account_id, token, error)
-                raise
-            _give_ending(turn)
+    do(run_id, account_id, budget=budget)
     with account_scope(account_id):
         return Run.objects.get(account_id=account_id, pk=run_id)
+
+
+def do(run_id: int, account_id: int, *, budget: timedelta | None = None) -> None:
+    """As ``work_on``, for callers that do not ask what became of it. An unknown run is nothing to do."""
+    keeper = LeaseKeeper(run_id, account_id, uuid.uuid4())
+    deadline = None if budget is None else time.monotonic() + budget.total_seconds()
+    try:
+        turn = take_turn(run_id, account_id, keeper.token, is_lost=lambda: keeper.is_lost, deadline=deadline)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:  # without an ending it would be taken up again for ever
+        claim(run_id, account_id, keeper.token)  # it may have been undone with whatever failed
+        endings.fail_unbegun(run_id, account_id, keeper.token, error)
+        raise
+    if turn is not None:
+        with keeper:
+            _give_ending(turn)
 
 
 def _give_ending(turn: Turn) -> None:
