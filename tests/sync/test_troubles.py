@@ -134,8 +134,9 @@ def test_twelve_thousand_contacts_changed_at_one_timestamp_all_arrive_each_once(
         assert (run.state, run.seen) == (RunState.DONE, 12_000)
         truth = {one.id for one in large.contacts() if one.properties.get("company") == "Renamed at once"}
     with account_scope(connection.account_id):
-        renamed = SourceContact.objects.filter(raw__properties__company="Renamed at once")
-        assert set(renamed.values_list("external_id", flat=True)) == truth
+        told = SourceContact.objects.values_list("external_id", "raw")
+        renamed = {contact for contact, raw in told if raw["properties"]["company"] == "Renamed at once"}
+        assert renamed == truth
         described = Lead.objects.filter(archived_at=None).exclude(company="Renamed at once")
         primary = set(described.values_list("crm_id", flat=True))
         assert not primary & truth, "every lead that such a contact describes has the new name"
