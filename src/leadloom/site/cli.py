@@ -97,6 +97,10 @@ def web(
     descriptor: Annotated[int | None, typer.Option("--fd", hidden=True)] = None,
 ) -> None:
     """Start one web process."""
+    from leadloom.site.ahead import load_web
+
+    load_web()
+    lifeline.await_environment()
     import socket
 
     from leadloom.site.database import load_django, ready
@@ -114,6 +118,10 @@ def worker(
     concurrency: Annotated[int | None, typer.Option(min=1, help="Jobs at once; LEADLOOM_CONCURRENCY.")] = None,
 ) -> None:
     """Start one worker: it reads CRMs, keeps the schedule and hands new leads over."""
+    from leadloom.site.ahead import load_worker
+
+    load_worker()
+    lifeline.await_environment()
     from leadloom.site.database import load_django, ready
 
     with ready(migrate=False):

@@ -15,10 +15,10 @@ import typer
 
 from leadloom.errors import BadRequest
 from leadloom.site import env
-from leadloom.site.database import EMBEDDED, running
+from leadloom.site.database import EMBEDDED
 from leadloom.site.embedded import in_use, is_in_use
 from leadloom.site.supervisor import Child, Supervisor, supervise
-from leadloom.site.up import report, start_web_and_worker
+from leadloom.site.up import report, web_and_worker
 from leadloom.site.web import PortTaken, address_of, listen
 
 LOOPBACK = "127.0.0.1"
@@ -53,12 +53,12 @@ def run_demo(wish: CrmWish, *, port: int | None, keep: bool) -> None:
         start_afresh(folder)
     with _listen(port) as web, listen(LOOPBACK, 0) as crm:
         key = prepare_environment(folder, wish, web=web, crm=crm)
-        with running(), supervise(os.environ, report) as supervisor:
+        with supervise(os.environ, report) as supervisor:
             start_sandbox(supervisor, wish, crm)
-            start_web_and_worker(supervisor, web.fileno())
-            _greet(address_of(web), key, wish)
-            supervisor.watch()
-            report("Stopping.")
+            with web_and_worker(supervisor, web.fileno()):
+                _greet(address_of(web), key, wish)
+                supervisor.watch()
+                report("Stopping.")
 
 
 def prepare_environment(folder: Path, wish: CrmWish, *, web: socket.socket, crm: socket.socket) -> str:

@@ -3,13 +3,16 @@
 A signal would not do: nobody sends one after ``kill -9``. Works on every Unix, and needs no polling.
 """
 
+import json
 import os
 import signal
+import sys
 import threading
 import time
 
 LIFELINE = "LEADLOOM_LIFELINE"  # the number of the pipe's reading end, in the child's environment
 TELL = "LEADLOOM_TELL"  # the number of a pipe on which the child says that it is ready
+WAIT = "LEADLOOM_WAIT"  # set where the parent has not told the environment yet
 LAST_WORDS_S = 15  # how long a child may take to end in good order
 
 
@@ -35,6 +38,19 @@ def _watch(pipe: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(LAST_WORDS_S)
     os._exit(1)
+
+
+def await_environment() -> None:
+    """Return once the parent has told on standard input what environment to work in; at once if it did so already.
+
+    Ends this process when the parent has nothing to tell any more.
+    """
+    if not os.environ.pop(WAIT, ""):
+        return
+    told = sys.stdin.buffer.read()
+    if not told:
+        sys.exit(1)
+    os.environ |= json.loads(told)
 
 
 def tell(line: str) -> None:

@@ -16,10 +16,10 @@ import httpx2
 import psutil
 import typer
 
-from leadloom.site.database import load_django, running
+from leadloom.site.database import load_django
 from leadloom.site.demo import LOOPBACK, CrmWish, prepare_environment, start_sandbox
 from leadloom.site.supervisor import Child, supervise
-from leadloom.site.up import report, start_web_and_worker
+from leadloom.site.up import report, web_and_worker
 from leadloom.site.web import address_of, listen
 
 LONGEST_S = 3600
@@ -63,10 +63,10 @@ def run_once(wish: CrmWish, *, as_json: bool) -> int:
         listen(LOOPBACK, 0) as crm,
     ):
         prepare_environment(Path(folder), wish, web=web, crm=crm)
-        with running(), supervise(os.environ, report) as supervisor:
+        with supervise(os.environ, report) as supervisor:
             start_sandbox(supervisor, wish, crm)
-            start_web_and_worker(supervisor, web.fileno())
-            figures = _do_the_job(wish, address_of(web), address_of(crm), worker=supervisor.child("worker"))
+            with web_and_worker(supervisor, web.fileno()):
+                figures = _do_the_job(wish, address_of(web), address_of(crm), worker=supervisor.child("worker"))
     typer.echo(json.dumps(asdict(figures)) if as_json else _as_text(figures))
     if not figures.is_all_accounted_for:
         report(f"Not all is accounted for: {figures.seen} of {figures.in_crm} contacts seen, run {figures.state}.")

@@ -5,6 +5,7 @@ then asks the children to end, waits, and ends those that do not. When this proc
 their lifeline and end themselves.
 """
 
+import json
 import os
 import select
 import signal
@@ -38,6 +39,7 @@ class Child:
     name: str
     args: Sequence[str] = ()
     keep_open: Sequence[int] = ()
+    waits: bool = False
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     crashes: int = 0
@@ -69,16 +71,27 @@ class Supervisor:
         self._children: list[Child] = []
         self._stop = threading.Event()
         self.is_watching = False
-        self._lifeline, self._held = os.pipe()  # children hold the first; only we hold the second
+        self._lifeline, held = os.pipe()  # children hold the first; only we hold the second
+        self._pipe = [held, self._lifeline]
 
-    def start(self, name: str, *args: str, keep_open: Sequence[int] = ()) -> Child:
-        child = Child(name, args, keep_open)
+    def start(self, name: str, *args: str, keep_open: Sequence[int] = (), waits: bool = False) -> Child:
+        """One that waits loads what it can and no more, until ``go_on`` tells it the environment to work in."""
+        child = Child(name, args, keep_open, waits)
         self._children.append(child)
         self._launch(child)
         return child
 
     def child(self, name: str) -> Child:
         return next(child for child in self._children if child.name == name)
+
+    def go_on(self, environ: Mapping[str, str]) -> None:
+        """Give this environment to the children that wait for it, and to all that are started from now on."""
+        self._environ = dict(environ)
+        for child in self._children:
+            if child.waits and child.process and child.process.stdin:
+                with suppress(BrokenPipeError), child.process.stdin as pipe:  # broken: it has ended, which we notice
+                    pipe.write(json.dumps(self._environ).encode())
+            child.waits = False
 
     def stop(self) -> None:
         """Ask ``watch`` to return. May be called from a signal handler."""
@@ -93,7 +106,7 @@ class Supervisor:
                     self._revive(child)
 
     def end(self) -> None:
-        """End all children, the last started first."""
+        """End all children, the last started first. May be called again."""
         running = [child for child in reversed(self._children) if child.is_running]
         for child in running:
             self._signal(child, signal.SIGTERM)
@@ -106,18 +119,25 @@ class Supervisor:
                 self._report(f"The {child.name} process did not end in time and was killed.")
                 self._signal(child, signal.SIGKILL)
                 child.process.wait()
+            if child.process.stdin:
+                child.process.stdin.close()
         self._children.clear()
-        with suppress(OSError):
-            os.close(self._held)
-            os.close(self._lifeline)
+        for descriptor in self._pipe:
+            os.close(descriptor)
+        self._pipe.clear()
 
     def _launch(self, child: Child) -> None:
         told, tell = os.pipe()
         child.process = subprocess.Popen(  # noqa: S603
             [*CLI, child.name, *child.args],
-            env={**self._environ, lifeline.LIFELINE: str(self._lifeline), lifeline.TELL: str(tell)},
+            env={
+                **self._environ,
+                lifeline.LIFELINE: str(self._lifeline),
+                lifeline.TELL: str(tell),
+                **({lifeline.WAIT: "true"} if child.waits else {}),
+            },
             pass_fds=[self._lifeline, tell, *child.keep_open],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if child.waits else subprocess.DEVNULL,
             process_group=0,
         )
         os.close(tell)

@@ -2,12 +2,12 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import typer
 
 from leadloom.site import env
-from leadloom.site.database import bring_up_to_date, running
 from leadloom.site.supervisor import Supervisor, supervise
 from leadloom.site.web import address_of, listen
 
@@ -16,27 +16,33 @@ def run_everything(host: str, port: int) -> None:
     """Until Ctrl-C. Raises PortTaken, EmbeddedError, DatabaseTrouble, SettingError or ChildFailed."""
     with listen(host, port) as sock:
         address = os.environ.setdefault("LEADLOOM_URL", address_of(sock))
-        with running(), supervise(os.environ, report) as supervisor:
-            setup = start_web_and_worker(supervisor, sock.fileno())
+        with supervise(os.environ, report) as supervisor, web_and_worker(supervisor, sock.fileno()) as setup:
             greet(address, setup)
             supervisor.watch()
             report("Stopping.")
 
 
-def start_web_and_worker(supervisor: Supervisor, listening: int) -> str | None:
-    """Start both at once; they load while the database is brought up to date.
+@contextmanager
+def web_and_worker(supervisor: Supervisor, listening: int) -> Iterator[str | None]:
+    """Both are ready within the block, and end before the database does. They load while it starts and is migrated.
 
-    Answers the path of the one-time set-up page, if nobody has set Leadloom up yet.
+    Yields the path of the one-time set-up page, if nobody has set Leadloom up yet.
     """
-    web = supervisor.start("web", "--fd", str(listening), keep_open=[listening])
-    worker = supervisor.start("worker")
-    # Another's database is migrated here only if its owner's role was given: then that is what it is for.
-    if env.secret("DATABASE_OWNER_URL"):
-        bring_up_to_date()
-    told = json.loads(web.wait_until_ready())
-    worker.wait_until_ready()
-    setup: str | None = told["setup"]
-    return setup
+    web = supervisor.start("web", "--fd", str(listening), keep_open=[listening], waits=True)
+    worker = supervisor.start("worker", waits=True)
+    from leadloom.site.database import bring_up_to_date, running  # while they load
+
+    with running():
+        supervisor.go_on(os.environ)
+        try:
+            # Another's database is migrated only if its owner's role was given: then that is what it is for.
+            if env.secret("DATABASE_OWNER_URL"):
+                bring_up_to_date()
+            told = json.loads(web.wait_until_ready())
+            worker.wait_until_ready()
+            yield told["setup"]
+        finally:
+            supervisor.end()
 
 
 def greet(address: str, setup: str | None, echo: Callable[[str], None] = typer.echo) -> None:
