@@ -5,14 +5,14 @@ a database or the network.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct
 
 type JSON = str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Phone:
+class Phone(Struct, frozen=True):
     """One number of a contact: what the CRM holds, and what we made of it."""
 
     text: str
@@ -23,8 +23,7 @@ class Phone:
     """``+14155550123``, or None when the text is not a dialable number."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contact:
+class Contact(Struct, frozen=True, kw_only=True):
     """A person as the CRM describes them, in our words. Text is trimmed, never None and free of NUL characters."""
 
     external_id: str
@@ -46,8 +45,11 @@ class Contact:
     modified_at: datetime | None = None
     merged_ids: tuple[str, ...] = ()
     """Former ids of this contact at the vendor, whose records now answer with this one."""
-    raw: bytes = field(default=b"{}", repr=False)
+    raw: bytes = b"{}"
     """The vendor's record as JSON, for the lead page and for support."""
+
+    def __repr__(self) -> str:
+        return f"Contact({self.external_id!r})"  # who it is stays out of logs and tracebacks
 
     @property
     def phone(self) -> str | None:

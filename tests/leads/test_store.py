@@ -1,6 +1,6 @@
 """What becomes of contacts: promises 2 to 6 of the engine, on a real PostgreSQL."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest

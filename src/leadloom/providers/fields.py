@@ -20,19 +20,20 @@ _UNSEEN = re.compile(
 _SPACES = re.compile(r"\s+")
 _EMAIL = re.compile(r"[^@\s,;<>()\"]+@[^@\s,;<>()\"]+\.[^@\s,;<>()\".]+")
 _FALSE = frozenset({"", "false", "0", "no", "n", "off", "none", "null"})
+_LONGEST_TIME = 64
 _SHORTEST_EPOCH = 9  # digits: milliseconds of 1970-01-02; fewer is a year, a number, anything but a time
 
 
 def text(value: Any, *, longest: int = LONGEST_NAME) -> str:
     """One line: trimmed, spaces folded, unseen characters dropped. Numbers written out; blank for what is no scalar."""
-    if not value:
-        return "0" if value == 0 and type(value) is int else ""
+    if value is None:
+        return ""
     if isinstance(value, str):
         if value.isascii() and value.isprintable() and "  " not in value:  # most values: nothing to clean
             line = value.strip()
             return line if len(line) <= longest else line[:longest].rstrip()
         return _SPACES.sub(" ", _UNSEEN.sub("", value)).strip()[:longest].rstrip()
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or (not value and isinstance(value, float)):
         return ""
     try:
         return str(value)[:longest]
@@ -42,6 +43,8 @@ def text(value: Any, *, longest: int = LONGEST_NAME) -> str:
 
 def long_text(value: Any) -> str:
     """Text that keeps its lines."""
+    if value is None:
+        return ""
     if not isinstance(value, str):
         return text(value, longest=LONGEST_TEXT)
     return _UNSEEN.sub("", value).strip()[:LONGEST_TEXT]
@@ -61,17 +64,33 @@ def is_true(value: Any) -> bool:
 
 def time(value: Any) -> datetime | None:
     """An aware time in UTC from ISO text or epoch milliseconds; None for anything else."""
+    if not value or isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return _time_of(value) if len(value) <= _LONGEST_TIME else None
+    return _epoch(value) if isinstance(value, int | float) else None
+
+
+@lru_cache(maxsize=4096)
+def _time_of(written: str) -> datetime | None:
+    """Records tell one instant several times over, and the engine asks again where the vendor's clock stands."""
+    if written.isdigit() and len(written) >= _SHORTEST_EPOCH:
+        try:
+            return _epoch(int(written))
+        except ValueError:  # digits of other scripts, or thousands of them
+            return None
     try:
-        if isinstance(value, str) and value:
-            if value.isdigit() and len(value) >= _SHORTEST_EPOCH:
-                return datetime.fromtimestamp(int(value) / 1000, UTC)
-            found = datetime.fromisoformat(value)
-            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value:
-            return datetime.fromtimestamp(value / 1000, UTC)
+        found = datetime.fromisoformat(written)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _epoch(milliseconds: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (ValueError, OverflowError, OSError):
-        pass
-    return None
+        return None
 
 
 def full_name(first: Any, last: Any) -> str:
@@ -82,6 +101,8 @@ def emails(values: Iterable[Any]) -> tuple[str, ...]:
     """Lower-cased addresses, each once, in order; what is no address is left out."""
     found: dict[str, None] = {}
     for value in values:
+        if value is None:
+            continue
         address = text(value, longest=LONGEST_EMAIL + 1).lower()
         if address and len(address) <= LONGEST_EMAIL and _EMAIL.fullmatch(address):
             found[address] = None

@@ -19,6 +19,7 @@ from leadloom.contact import Phone
 LONGEST = 100  # characters; the longest number with words around it is far shorter
 REGIONS: frozenset[str] = frozenset(library.SUPPORTED_REGIONS)
 
+_PLAIN = re.compile(r"[+(\d][\d ().+-]*", re.ASCII)
 # Marks that copying from chats and right-to-left texts leaves inside numbers, and what no phone can have.
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 _WORD = re.compile(r"[^\W\d_]{3}")
@@ -36,10 +37,13 @@ def to_e164(text: str, region: str) -> str | None:
 
     ``region`` (``US``) reads numbers without a country code. Of several numbers in one text, the first valid one.
     """
-    text = _INVISIBLE.sub("", text).strip()
+    if _PLAIN.fullmatch(text):  # most numbers: nothing to clean, no words
+        has_words = False
+    else:
+        text = _INVISIBLE.sub("", text).strip()
+        has_words = _WORD.search(text) is not None
     if not text or len(text) > LONGEST or _DATE.match(text):
         return None
-    has_words = _WORD.search(text) is not None
     if not has_words and (found := _valid(text, region)):
         return found
     return next((found for reading in _readings(text, has_words) if (found := _valid(reading, region))), None)

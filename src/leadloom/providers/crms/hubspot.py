@@ -71,6 +71,8 @@ PHONES = (
 )
 """Best first. The calculated ones are HubSpot's own reading of the others: used where we could not read those."""
 
+CALCULATED = frozenset(label for label in PHONES if label.startswith("hs_calculated"))
+
 OPT_OUTS = ("sakari_opted_out",)
 """HubSpot has no standard do-not-text field; texting apps make their own, and customers too (``for_account``).
 ``hs_email_optout`` is about e-mail only."""
@@ -433,7 +435,7 @@ class HubSpot:
             external_id=external_id,
             name=fields.full_name(values.get("firstname"), values.get("lastname")),
             phones=_phones(values, region),
-            emails=fields.emails([values.get("email"), *fields.parts(values.get("hs_additional_emails"))]),
+            emails=fields.emails((values.get("email"), *fields.parts(values.get("hs_additional_emails")))),
             company=fields.text(values.get("company"))
             or _name_of(tables, "companies", values.get("associatedcompanyid"), ""),
             url=_url(record, account, external_id),
@@ -444,7 +446,7 @@ class HubSpot:
             description=fields.long_text(values.get("message")),
             last_activity_at=fields.time(values.get("notes_last_contacted"))
             or fields.time(values.get("notes_last_updated")),
-            opted_out=any(fields.is_true(values.get(name)) for name in self.opt_outs),
+            opted_out=any(map(fields.is_true, map(values.get, self.opt_outs))),
             created_at=fields.time(record.get("createdAt")) or fields.time(values.get("createdate")),
             modified_at=fields.time(record.get("updatedAt")) or fields.time(values.get("lastmodifieddate")),
             merged_ids=_merged_ids(values),
@@ -483,11 +485,14 @@ def _phones(values: Mapping[str, Any], region: str) -> tuple[Phone, ...]:
     region = (fields.region_of(country) if country else None) or region
     found: dict[str, Phone] = {}
     for label in PHONES:
-        number = fields.text(values.get(label))
+        held = values.get(label)
+        if held is None:
+            continue
+        number = fields.text(held)
         if not number or number in found:
             continue
         # HubSpot's own reading of a number we could read ourselves tells nothing new.
-        if label.startswith("hs_calculated") and any(known.e164 for known in found.values()):
+        if label in CALCULATED and any(known.e164 for known in found.values()):
             continue
         found[number] = read_phone(number, label, region)
     fax = fields.text(values.get("fax"))
@@ -498,8 +503,9 @@ def _phones(values: Mapping[str, Any], region: str) -> tuple[Phone, ...]:
 def _name_of(tables: Tables, table: str, value: Any, otherwise: str | None = None) -> str:
     """The label of a value; the value itself where there is none, unless told otherwise."""
     key = fields.text(value)
-    label = tables.get(table, {}).get(key) if key else ""
-    return fields.text(label) or (key if otherwise is None else otherwise)
+    if not key:
+        return otherwise or ""
+    return fields.text(tables.get(table, {}).get(key)) or (key if otherwise is None else otherwise)
 
 
 def _company_id(values: Mapping[str, Any]) -> str:
@@ -517,7 +523,8 @@ def _url(record: Record, account: CrmAccount, external_id: str) -> str:
 
 
 def _merged_ids(values: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(fields.parts(values.get("hs_merged_object_ids")))
+    merged = values.get("hs_merged_object_ids")
+    return tuple(fields.parts(merged)) if merged else ()
 
 
 def _merges(records: Sequence[Record]) -> list[Merge]:
