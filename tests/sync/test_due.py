@@ -1,8 +1,10 @@
 """The hour comes, workers die, jobs get lost: what starts runs and what rescues them."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 
+import psycopg
 import pytest
 from django.db import connection as db
 from django.db import connections
@@ -12,7 +14,7 @@ from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope, system_scope
 from leadloom.connections.models import Connection, Run, RunState, State
 from leadloom.connections.services import pause, request_run
-from leadloom.sync.due import ring_waiting_runs, start_due_runs
+from leadloom.sync.due import DueReport, ring_waiting_runs, start_due_runs
 
 PAST = datetime.now(UTC) - timedelta(hours=1)
 
@@ -22,6 +24,18 @@ def jobs_for(run: Run) -> int:
         cursor.execute("SELECT count(*) FROM procrastinate_jobs WHERE (args ->> 'run_id')::bigint = %s", [run.pk])
         row = cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+def rung_for() -> list[int]:
+    """The runs that jobs name."""
+    with db.cursor() as cursor:
+        cursor.execute("SELECT args FROM procrastinate_jobs WHERE status = 'todo'")
+        told = [json.loads(args) for (args,) in cursor.fetchall()]
+    return sorted(run for args in told for run, _ in args.get("runs", [(args.get("run_id"), 0)]))
+
+
+def run_of(report: DueReport, connection: Connection) -> int | None:
+    return next(result.run_id for result in report.results if result.connection_id == connection.pk)
 
 
 @pytest.mark.django_db
@@ -38,23 +52,56 @@ def test_every_active_connection_that_is_due_gets_a_run_and_no_other() -> None:
     assert (report.total, report.queued, report.failed) == (2, 2, 0)
 
 
-@pytest.mark.django_db
-def test_one_connection_that_cannot_start_never_stops_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_connection_that_cannot_start_never_stops_the_rest(committed: None, owner_url: str) -> None:
     alice = make_member()
     broken = make_connection(alice.account, next_due_at=PAST)
     fine = make_connection(alice.account, external_account_id="2", next_due_at=PAST)
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        owner.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$")
+        owner.execute(
+            f"""
+            CREATE TRIGGER refuse BEFORE INSERT ON sync_runs
+            FOR EACH ROW WHEN (NEW.connection_id = {broken.pk}) EXECUTE FUNCTION refuse()
+            """.encode()
+        )
+        try:
+            report = start_due_runs()
+        finally:
+            owner.execute("DROP FUNCTION refuse CASCADE")
+    assert {result.connection_id: bool(result.error) for result in report.results} == {broken.pk: True, fine.pk: False}
+    assert rung_for() == [run_of(report, fine)]
 
-    def break_one(*, connection: Connection, **options: object) -> tuple[Run, bool]:
-        if connection.pk == broken.pk:
-            raise RuntimeError("surprise")
-        return request_run(connection=connection, trigger="cron")
 
-    monkeypatch.setattr("leadloom.connections.services.request_run", break_one)
+@pytest.mark.django_db
+def test_a_connection_that_is_due_and_has_a_run_joins_it() -> None:
+    connection = make_connection(make_member().account, next_due_at=PAST)
+    under_way = make_run(connection, state="running")
+    [result] = start_due_runs().results
+    assert (result.run_id, result.joined) == (under_way.pk, True)
+    assert rung_for() == [], "somebody works on it already"
+
+
+@pytest.mark.django_db
+def test_the_runs_of_an_hour_share_jobs_and_each_is_named_once() -> None:
+    alice, charlie = make_member(), make_member("charlie@example.com", "Charlie's")
+    for number in range(70):
+        make_connection((alice, charlie)[number % 2].account, external_account_id=f"{number}", next_due_at=PAST)
     report = start_due_runs()
-    assert {result.connection_id: result.error for result in report.results} == {
-        broken.pk: "RuntimeError",
-        fine.pk: "",
-    }
+    assert report.queued == 70
+    assert rung_for() == sorted(result.run_id or 0 for result in report.results)
+    with db.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM procrastinate_jobs")
+        assert cursor.fetchone() == (35,)
+    with account_scope(alice.account_id):
+        assert {run.account_id for run in Run.objects.all()} == {alice.account_id}
+        assert Run.objects.filter(state=RunState.QUEUED, trigger="cron").count() == 35
+
+
+@pytest.mark.django_db
+def test_starting_the_hour_leaves_no_account_in_scope() -> None:
+    make_connection(make_member().account, next_due_at=PAST)
+    start_due_runs()
+    assert Run.objects.count() == 0
 
 
 @pytest.mark.django_db

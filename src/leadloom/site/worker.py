@@ -116,5 +116,5 @@ def _load_ahead() -> None:
     """Import now what the first job would import, so that the first lead does not wait for it."""
     from importlib import import_module
 
-    for module in ("leadloom.sync.work", "leadloom.providers.catalogue", "leadloom.providers.phones", "httpx2"):
+    for module in ("leadloom.sync.rounds", "leadloom.providers.catalogue", "leadloom.providers.phones", "httpx2"):
         import_module(module)

@@ -3,16 +3,19 @@
 Finds ids across accounts in the system scope, which only reads; every write happens inside its own account's scope.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 
 import structlog
-from django.db import Error, connection
+from django.db import Error, connection, transaction
 
 from leadloom.accounts.scope import account_scope, system_scope
 from leadloom.connections.models import Connection, Run, Trigger
-from leadloom.sync.doorbell import ring
+from leadloom.sync.doorbell import ring, ring_for_many
+from leadloom.sync.finish import SILENT
+from leadloom.sync.rounds import size_of_rounds
 
 log = structlog.get_logger()
 
@@ -49,9 +52,28 @@ class DueReport:
 def start_due_runs(trigger: Trigger = Trigger.CRON) -> DueReport:
     """Start, or join, a run for every active connection that is due. One failure never stops the rest."""
     report = DueReport()
-    for account_id, connection_id in list(_due_connections(datetime.now(UTC) + EARLY)):
-        report.results.append(_start(account_id, connection_id, trigger))
+    due = list(_due_connections(datetime.now(UTC) + EARLY))
+    for some in batched(due, BATCH):
+        report.results += _start_many(some, trigger, size_of_rounds(len(due)))
     return report
+
+
+def _start_many(due: Sequence[tuple[int, int]], trigger: Trigger, most: int) -> list[DueResult]:
+    """One statement and one transaction for all of them; one by one when that fails, to find out which it was."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            accounts, connections = ([pair[i] for pair in due] for i in range(2))
+            cursor.execute("SELECT * FROM leadloom_start_runs(%s, %s, %s)", [accounts, connections, trigger])
+            started = [DueResult(*row) for row in cursor.fetchall()]
+            ring_for_many(
+                [(one.run_id, one.account_id) for one in started if one.run_id is not None and not one.joined],
+                trigger=trigger,
+                most=most,
+            )
+    except Error as error:
+        log.warning("sync.not_started_together", connections=len(due), error=type(error).__name__)
+        return [_start(*one, trigger) for one in due]
+    return [one if one.run_id else _start(one.account_id, one.connection_id, trigger) for one in started]
 
 
 def _due_connections(until: datetime) -> Iterator[tuple[int, int]]:
@@ -100,19 +122,31 @@ def ring_waiting_runs() -> int:
 
 
 def _waiting_runs() -> list[tuple[int, int]]:
-    """Queued without a job, waiting past their time, or held by a lease that has run out."""
+    """Queued without a job, waiting past their time, or held by a lease that has run out. A round's runs have a job
+    as long as the worker lives that makes it."""
     with system_scope(), connection.cursor() as cursor:
         try:
             cursor.execute(
                 """
+                WITH rung AS (
+                    SELECT j.args, j.status = 'todo' AS waits
+                    FROM procrastinate_jobs j LEFT JOIN procrastinate_workers w ON w.id = j.worker_id
+                    WHERE j.queue_name = 'sync' AND (
+                        j.status = 'todo' OR (j.status = 'doing' AND j.task_name = 'sync.round'
+                                              AND w.last_heartbeat > clock_timestamp() - %s))
+                ), named AS (
+                    SELECT (args ->> 'run_id')::bigint AS run, waits FROM rung WHERE args ? 'run_id'
+                    UNION ALL
+                    SELECT (one ->> 0)::bigint, waits FROM rung, jsonb_array_elements(args -> 'runs') one
+                )
                 SELECT r.account_id, r.id FROM sync_runs r
                 WHERE ((r.state = 'queued' AND r.created_at < clock_timestamp() - interval '2 seconds')
                        OR (r.state = 'waiting' AND coalesce(r.resume_at, '-infinity') <= clock_timestamp())
                        OR (r.state = 'running' AND coalesce(r.lease_until, '-infinity') <= clock_timestamp()))
-                  AND NOT EXISTS (SELECT FROM procrastinate_jobs j WHERE j.queue_name = 'sync'
-                                  AND j.status = 'todo' AND (j.args ->> 'run_id')::bigint = r.id)
+                  AND NOT EXISTS (SELECT FROM named n WHERE n.run = r.id AND (n.waits OR r.state = 'queued'))
                 ORDER BY r.id LIMIT 500
-                """
+                """,
+                [SILENT],
             )
             return [(int(account), int(run)) for account, run in cursor.fetchall()]
         except Error:

@@ -14,6 +14,13 @@ def sync_run(run_id: int, account_id: int) -> None:
     do(run_id, account_id)
 
 
+@app.task(name="sync.round", queue="sync")
+def sync_round(runs: list[list[int]]) -> None:
+    from leadloom.sync.rounds import go_round
+
+    go_round([(run_id, account_id) for run_id, account_id in runs])
+
+
 @app.periodic(cron=settings.SYNC_SCHEDULE)
 @app.task(name="sync.hourly", queue="schedule", queueing_lock="sync.hourly")
 def sync_hourly(timestamp: int) -> None:  # noqa: ARG001 - Procrastinate tells when it was due

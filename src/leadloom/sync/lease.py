@@ -6,6 +6,7 @@ next page and writes nothing. The token is the fence, the time only decides when
 
 import threading
 import uuid
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -64,8 +65,11 @@ def hold(run_id: int, account_id: int, token: uuid.UUID) -> None:
 class LeaseKeeper:
     """Renews a lease from a thread of its own while the block runs; ``is_lost`` turns true when it cannot."""
 
-    def __init__(self, run_id: int, account_id: int, token: uuid.UUID) -> None:
+    def __init__(
+        self, run_id: int, account_id: int, token: uuid.UUID, *, when_long: Callable[[], None] = lambda: None
+    ) -> None:
         self._run_id, self._account_id, self.token = run_id, account_id, token
+        self._when_long = when_long
         self._done = threading.Event()
         self._lost = threading.Event()
         self._thread = threading.Thread(target=self._renew_until_done, name=f"lease-{run_id}", daemon=True)
@@ -90,6 +94,7 @@ class LeaseKeeper:
                 if not self._renew():
                     self._lost.set()
                     return
+                self._when_long()
             except Error as error:  # the database is away for a moment: the fence still protects the data
                 log.warning("sync.lease_not_renewed", run=self._run_id, error=type(error).__name__)
             finally:

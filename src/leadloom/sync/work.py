@@ -6,6 +6,7 @@ worker goes on at the last saved page.
 
 import time
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -37,9 +38,18 @@ def work_on(run_id: int, account_id: int, *, budget: timedelta | None = None) ->
         return Run.objects.get(account_id=account_id, pk=run_id)
 
 
-def do(run_id: int, account_id: int, *, budget: timedelta | None = None) -> None:
-    """As ``work_on``, for callers that do not ask what became of it. An unknown run is nothing to do."""
-    keeper = LeaseKeeper(run_id, account_id, uuid.uuid4())
+def do(
+    run_id: int,
+    account_id: int,
+    *,
+    budget: timedelta | None = None,
+    when_long: Callable[[], None] = lambda: None,
+) -> None:
+    """As ``work_on``, for callers that do not ask what became of it. An unknown run is nothing to do.
+
+    ``when_long`` is called, by another thread, while the run takes more than a few seconds.
+    """
+    keeper = LeaseKeeper(run_id, account_id, uuid.uuid4(), when_long=when_long)
     deadline = None if budget is None else time.monotonic() + budget.total_seconds()
     try:
         turn = take_turn(run_id, account_id, keeper.token, is_lost=lambda: keeper.is_lost, deadline=deadline)
