@@ -1,9 +1,9 @@
 """What becomes of contacts: promises 2 to 6 of the engine, on a real PostgreSQL."""
 
-from msgspec.structs import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 from tests.factories import make_connection, make_lead, make_run
 from tests.leads.conftest import Sync
 

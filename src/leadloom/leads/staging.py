@@ -1,7 +1,11 @@
-"""A contact as a row of the staging table: clipped to what the columns hold, hashed, and free of what PostgreSQL
-cannot store. Pure."""
+"""A contact as a line of ``COPY``: clipped to what the columns hold, hashed, and free of what PostgreSQL cannot store.
+
+Pure. The text format of https://www.postgresql.org/docs/current/sql-copy.html is written here by hand, in a third of
+the time that a driver needs to look at each value by itself.
+"""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -14,11 +18,8 @@ LARGEST_RAW = 100_000  # bytes; a larger record is kept by its size alone: our c
 HASH_BYTES = 16
 
 STAGED_COLUMNS = (
-    "ordinal",
-    "external_id",
-    "content_hash",
+    # what a lead shows of the contact: hashed
     "name",
-    "phone",
     "email",
     "company",
     "crm_url",
@@ -27,22 +28,31 @@ STAGED_COLUMNS = (
     "crm_status",
     "crm_stage",
     "crm_description",
-    "crm_last_activity_at",
+    "phones",
+    "emails",
+    "merged_ids",
     "opted_out",
+    "phone",
+    "crm_last_activity_at",
+    # and the rest
+    "external_id",
+    "reason",
+    "reason_value",
+    "ordinal",
+    "content_hash",
     "lead_type",
     "activity_at",
     "modified_at",
-    "phones",
-    "emails",
-    "raw",
-    "merged_ids",
-    "reason",
-    "reason_value",
     "is_alone",
+    "raw",
 )
+
+NULL = r"\N"
+_NOTHING = "\t".join(("",) * 9 + ("[]", "[]", "{}", "f", NULL, NULL))  # the shown columns of a record we cannot read
 
 _encode = msgspec.json.Encoder().encode
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,93 +64,70 @@ class Rejected:
     value: str = ""
 
 
-def content_hash(contact: Contact) -> bytes:
-    """Equal for equal content as a lead would show it; blind to timestamps and to fields we do not use."""
-    content = _encode(
+def staged_line(
+    contact: Contact | Rejected, *, ordinal: int, now: datetime, new_since: datetime, is_alone: bool
+) -> str:
+    """The line without its end, in the order of STAGED_COLUMNS. ``new_since``: contacts made before it are old leads.
+    ``is_alone``: no other contact of the page could be the same person."""
+    if isinstance(contact, Rejected):
+        whom = _escaped((contact.external_id[:200], contact.reason, contact.value.replace("\0", "")[:300]))
+        return f"{_NOTHING}\t{whom}\t{ordinal}\t{NULL}\told\t{now.isoformat()}\t{NULL}\tf\t{{}}"
+    shown = _shown(contact)
+    made = contact.created_at or now
+    modified = contact.modified_at.isoformat() if contact.modified_at else NULL
+    return (
+        f"{shown}\t{_escaped((contact.external_id,))}\t\t\t{ordinal}\t\\\\x{_hash(shown)}"
+        f"\t{'new' if made >= new_since else 'old'}\t{min(made, now).isoformat()}\t{modified}"
+        f"\t{'t' if is_alone else 'f'}\t{storable_json(contact.raw).replace('\\', r'\\')}"
+    )
+
+
+def _shown(contact: Contact) -> str:
+    """What a lead shows of the contact. Equal for equal content, blind to timestamps and to fields we do not use."""
+    texts = _escaped(
         (
-            contact.name,
-            [(phone.text, phone.label, phone.e164) for phone in contact.phones],
-            contact.emails,
-            contact.company,
-            contact.url,
-            contact.owner,
-            contact.owner_email,
-            contact.status,
-            contact.stage,
+            contact.name[:300],
+            contact.email[:320],
+            contact.company[:300],
+            contact.url[:500],
+            contact.owner[:300],
+            contact.owner_email[:320],
+            contact.status[:300],
+            contact.stage[:300],
             contact.description,
-            contact.last_activity_at,
-            contact.opted_out,
-            contact.merged_ids,
+            _encode(contact.phones).decode(),
+            _encode(contact.emails).decode(),
+            _array(contact.merged_ids) if contact.merged_ids else "{}",
         )
     )
-    return blake2b(content, digest_size=HASH_BYTES).digest()
+    activity = contact.last_activity_at.isoformat() if contact.last_activity_at else NULL
+    return f"{texts}\t{'t' if contact.opted_out else 'f'}\t{contact.phone or NULL}\t{activity}"
 
 
-def staged_row(
-    contact: Contact | Rejected, *, ordinal: int, now: datetime, new_since: datetime, is_alone: bool
-) -> tuple[object, ...]:
-    """The row, in the order of STAGED_COLUMNS. ``new_since``: contacts made before it are old leads. ``is_alone``: no
-    other contact of the page could be the same person."""
-    if isinstance(contact, Rejected):
-        return _rejected_row(contact, ordinal, now)
-    made = contact.created_at or now
-    return (
-        ordinal,
-        contact.external_id,
-        content_hash(contact),
-        contact.name[:300],
-        contact.phone,
-        contact.email[:320],
-        contact.company[:300],
-        contact.url[:500],
-        contact.owner[:300],
-        contact.owner_email[:320],
-        contact.status[:300],
-        contact.stage[:300],
-        contact.description,
-        contact.last_activity_at,
-        contact.opted_out,
-        "new" if made >= new_since else "old",
-        min(made, now),
-        contact.modified_at,
-        _encode(contact.phones).decode(),
-        _encode(contact.emails).decode(),
-        storable_json(contact.raw),
-        list(contact.merged_ids),
-        "",
-        "",
-        is_alone,
-    )
+def _hash(shown: str) -> str:
+    return blake2b(shown.encode(errors="surrogatepass"), digest_size=HASH_BYTES).hexdigest()
 
 
-def _rejected_row(record: Rejected, ordinal: int, now: datetime) -> tuple[object, ...]:
-    blanks = ("",) * 8
-    return (
-        ordinal,
-        record.external_id[:200],
-        None,
-        "",
-        None,
-        *blanks,
-        None,
-        False,
-        "old",
-        now,
-        None,
-        "[]",
-        "[]",
-        "{}",
-        [],
-        record.reason,
-        record.value.replace("\0", "")[:300],
-        False,
-    )
+def _escaped(texts: Sequence[str]) -> str:
+    """Texts as columns. Most hold nothing to escape, which one look at all of them tells."""
+    columns = "\t".join(texts)
+    if "\\" in columns or "\n" in columns or "\r" in columns or columns.count("\t") >= len(texts):
+        return "\t".join([text.translate(_ESCAPES) for text in texts])
+    return columns
+
+
+def _array(texts: Sequence[str]) -> str:
+    """The literal of a ``text[]``."""
+    quoted = [text.replace("\\", r"\\").replace('"', r"\"") for text in texts]
+    return "{" + ",".join([f'"{text}"' for text in quoted]) + "}"
 
 
 def storable_json(raw: bytes) -> str:
-    """JSON that ``jsonb`` takes: no escaped NUL characters, and not too large to keep."""
+    """JSON on one line that PostgreSQL takes: no escaped NUL characters, and not too large to keep."""
     if len(raw) > LARGEST_RAW:
         return f'{{"too_large_to_keep": {len(raw)}}}'
     if b"\\u0000" in raw:
         raw = _ESCAPED_NUL.sub(rb"\1", raw)
+    if b"\n" in raw or b"\r" in raw or b"\t" in raw:
+        raw = raw.translate(None, b"\n\r\t")  # between values: inside of texts JSON has them escaped
     return raw.decode(errors="replace")

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from psycopg import DataError, IntegrityError
 
 from leadloom.contact import Contact
-from leadloom.leads.staging import STAGED_COLUMNS, Rejected, staged_row
+from leadloom.leads.staging import STAGED_COLUMNS, Rejected, staged_line
 from leadloom.providers.base import Gone, Merge
 
 log = structlog.get_logger()
@@ -225,12 +225,15 @@ def _copy(target: Target, contacts: Sequence[Contact | Rejected]) -> None:
     new_since = now - NEW_FOR if target.is_first else datetime.min.replace(tzinfo=UTC)
     phones = Counter(contact.phone for contact in contacts if isinstance(contact, Contact))
     emails = Counter(contact.email for contact in contacts if isinstance(contact, Contact))
+    lines = []
+    for ordinal, contact in enumerate(contacts):
+        is_alone = isinstance(contact, Contact) and _is_alone(contact, phones, emails)
+        lines.append(staged_line(contact, ordinal=ordinal, now=now, new_since=new_since, is_alone=is_alone))
+    lines.append("")
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM incoming")  # a split page stages its halves in one transaction
         with cursor.copy(f"COPY incoming ({', '.join(STAGED_COLUMNS)}) FROM STDIN") as copy:
-            for ordinal, contact in enumerate(contacts):
-                is_alone = isinstance(contact, Contact) and _is_alone(contact, phones, emails)
-                copy.write_row(staged_row(contact, ordinal=ordinal, now=now, new_since=new_since, is_alone=is_alone))
+            copy.write("\n".join(lines).encode(errors="surrogatepass"))
 
 
 def _is_alone(contact: Contact, phones: Mapping[str | None, int], emails: Mapping[str, int]) -> bool:
