@@ -66,20 +66,25 @@ class Rejected:
 
 def staged_line(
     contact: Contact | Rejected, *, ordinal: int, now: datetime, new_since: datetime, is_alone: bool
-) -> str:
-    """The line without its end, in the order of STAGED_COLUMNS. ``new_since``: contacts made before it are old leads.
-    ``is_alone``: no other contact of the page could be the same person."""
+) -> bytes:
+    """The line, in the order of STAGED_COLUMNS. ``new_since``: contacts made before it are old leads. ``is_alone``: no
+    other contact of the page could be the same person."""
     if isinstance(contact, Rejected):
         whom = _escaped((contact.external_id[:200], contact.reason, contact.value.replace("\0", "")[:300]))
-        return f"{_NOTHING}\t{whom}\t{ordinal}\t{NULL}\told\t{now.isoformat()}\t{NULL}\tf\t{{}}"
-    shown = _shown(contact)
+        return _bytes(f"{_NOTHING}\t{whom}\t{ordinal}\t{NULL}\told\t{now.isoformat()}\t{NULL}\tf\t{{}}\n")
+    shown = _bytes(_shown(contact))
     made = contact.created_at or now
     modified = contact.modified_at.isoformat() if contact.modified_at else NULL
-    return (
-        f"{shown}\t{_escaped((contact.external_id,))}\t\t\t{ordinal}\t\\\\x{_hash(shown)}"
+    rest = _bytes(
+        f"\t{_escaped((contact.external_id,))}\t\t\t{ordinal}\t\\\\x{_hash(shown)}"
         f"\t{'new' if made >= new_since else 'old'}\t{min(made, now).isoformat()}\t{modified}"
-        f"\t{'t' if is_alone else 'f'}\t{storable_json(contact.raw).replace('\\', r'\\')}"
+        f"\t{'t' if is_alone else 'f'}\t"
     )
+    return b"%b%b%b\n" % (shown, rest, storable_json(contact.raw).replace(b"\\", rb"\\"))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")  # half a character is for PostgreSQL to refuse, not to end the page
 
 
 def _shown(contact: Contact) -> str:
@@ -104,8 +109,8 @@ def _shown(contact: Contact) -> str:
     return f"{texts}\t{'t' if contact.opted_out else 'f'}\t{contact.phone or NULL}\t{activity}"
 
 
-def _hash(shown: str) -> str:
-    return blake2b(shown.encode(errors="surrogatepass"), digest_size=HASH_BYTES).hexdigest()
+def _hash(shown: bytes) -> str:
+    return blake2b(shown, digest_size=HASH_BYTES).hexdigest()
 
 
 def _escaped(texts: Sequence[str]) -> str:
@@ -122,12 +127,10 @@ def _array(texts: Sequence[str]) -> str:
     return "{" + ",".join([f'"{text}"' for text in quoted]) + "}"
 
 
-def storable_json(raw: bytes) -> str:
+def storable_json(raw: bytes) -> bytes:
     """JSON on one line that PostgreSQL takes: no escaped NUL characters, and not too large to keep."""
     if len(raw) > LARGEST_RAW:
-        return f'{{"too_large_to_keep": {len(raw)}}}'
-    if b"\\u0000" in raw:
+        return b'{"too_large_to_keep": %d}' % len(raw)
+    if raw.find(b"\\") >= 0 and b"\\u0000" in raw:
         raw = _ESCAPED_NUL.sub(rb"\1", raw)
-    if b"\n" in raw or b"\r" in raw or b"\t" in raw:
-        raw = raw.translate(None, b"\n\r\t")  # between values: inside of texts JSON has them escaped
-    return raw.decode(errors="replace")
+    return raw.replace(b"\n", b"").replace(b"\r", b"").replace(b"\t", b"")  # inside of texts JSON has them escaped

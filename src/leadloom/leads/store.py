@@ -229,11 +229,10 @@ def _copy(target: Target, contacts: Sequence[Contact | Rejected]) -> None:
     for ordinal, contact in enumerate(contacts):
         is_alone = isinstance(contact, Contact) and _is_alone(contact, phones, emails)
         lines.append(staged_line(contact, ordinal=ordinal, now=now, new_since=new_since, is_alone=is_alone))
-    lines.append("")
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM incoming")  # a split page stages its halves in one transaction
         with cursor.copy(f"COPY incoming ({', '.join(STAGED_COLUMNS)}) FROM STDIN") as copy:
-            copy.write("\n".join(lines).encode(errors="surrogatepass"))
+            copy.write(b"".join(lines))
 
 
 def _is_alone(contact: Contact, phones: Mapping[str | None, int], emails: Mapping[str, int]) -> bool:
