@@ -35,3 +35,13 @@ def sync_tick(timestamp: int) -> None:  # noqa: ARG001
     from leadloom.sync.due import ring_waiting_runs
 
     ring_waiting_runs()
+
+
+@app.periodic(cron="33 3 * * *")
+@app.task(name="sync.prune", queue="schedule", queueing_lock="sync.prune")
+def sync_prune(timestamp: int) -> None:  # noqa: ARG001
+    from leadloom.sync import prune
+
+    prune.prune_runs()
+    prune.prune_ids_met()
+    prune.prune_buckets()
