@@ -52,10 +52,12 @@ class State:
     cpu_s: float
     memory_mb: float
     descriptors: int
+    threads: int
     connections: int
 
     def __str__(self) -> str:
-        return f"{self.memory_mb:.0f} MB, {self.descriptors} descriptors, {self.connections} connections"
+        held = f"{self.descriptors} descriptors, {self.threads} threads, {self.connections} connections"
+        return f"{self.memory_mb:.0f} MB, {held}"
 
 
 def measure(wish: Wish) -> list[Row]:
@@ -159,7 +161,8 @@ class _Watched:
     def state(self) -> State:
         spent = self._process.cpu_times()
         memory = self._process.memory_info().rss / 2**20
-        return State(spent.user + spent.system, memory, self._process.num_fds(), self._connections())
+        descriptors, threads = self._process.num_fds(), self._process.num_threads()
+        return State(spent.user + spent.system, memory, descriptors, threads, self._connections())
 
     def _connections(self) -> int:
         """All of the application's role but this process's own."""

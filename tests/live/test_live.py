@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import httpx2
+import psutil
 import psycopg
 import pytest
 from django.conf import settings
@@ -145,6 +146,15 @@ def test_open_dashboards_hold_no_database_connection(
     assert httpx2.get(f"{web.address}/account", cookies=cookies, timeout=20).status_code == 200
     say(alice, 3)
     assert all(stream.until(is_lead(3)) for stream in streams)
+
+
+def test_open_dashboards_hold_no_thread_each(web: Web, alice: Member, watch: Callable[[Web, Member], Stream]) -> None:
+    watch(web, alice)
+    before = psutil.Process(web.process.pid).num_threads()
+    streams = [watch(web, alice) for _ in range(12)]
+    assert psutil.Process(web.process.pid).num_threads() < before + 6
+    say(alice, 4)
+    assert all(stream.until(is_lead(4)) for stream in streams)
 
 
 def test_the_dashboards_look_again_after_the_database_was_away(

@@ -98,7 +98,12 @@ def database(url: str) -> dict[str, object]:
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
             **{name: unquote(value) for name, value in options.items()},
-            "pool": {"min_size": 1, "max_size": env.integer("LEADLOOM_DB_POOL", 20, least=2), "timeout": 20},
+            "pool": {
+                "min_size": 1,
+                "max_size": env.integer("LEADLOOM_DB_POOL", 20, least=2),
+                "timeout": 20,
+                "max_idle": 60,  # a burst's connections are given back one a minute, not one in ten
+            },
         },
     }
 

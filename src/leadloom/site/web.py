@@ -2,6 +2,7 @@
 
 import errno
 import json
+import resource
 import socket
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ import uvicorn
 
 from leadloom.site.complaint import Complaint
 
+MOST_DESCRIPTORS = 65_536  # each open dashboard is one; many systems start a process with 1,024
 GRACE_S = 3  # open event streams would otherwise hold up every restart; browsers come back by themselves
 
 
@@ -56,6 +58,7 @@ def serve(sock: socket.socket) -> None:
     from leadloom.site.database import await_migrations
     from leadloom.site.lifeline import tell
 
+    _allow_descriptors()
     _load_ahead()
     await_migrations()
     setup = setup_path()
@@ -82,6 +85,14 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_started()
+
+
+def _allow_descriptors() -> None:
+    """As many as the system lets this process have, within reason."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(MOST_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _load_ahead() -> None:
