@@ -2,13 +2,15 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 
 def read_ahead[T](
-    make: Callable[[], Iterator[T]], *, most: int, size: Callable[[T], int], enough: int
+    make: Callable[[], Iterator[T]], *, most: int, size: Callable[[T], int], enough: int, patience_s: float = 0
 ) -> Iterator[list[T]]:
     """Lists of items in order, each holding whatever is ready: at least one item, then more up to ``enough`` in size.
+    After the first list, which is given out at once, up to ``patience_s`` is waited for more.
 
     At most ``most`` items wait. An exception of ``make`` is raised here after the items before it were given out.
     Leaving early ends the thread at its next item.
@@ -38,7 +40,7 @@ def read_ahead[T](
     thread = threading.Thread(target=work, name="read-ahead", daemon=True)
     thread.start()
     try:
-        yield from _batches(ready, size, enough)
+        yield from _batches(ready, size, enough, patience_s)
     finally:
         abandoned.set()
         thread.join()
@@ -49,20 +51,27 @@ class _End:
         self.error = error
 
 
-def _batches[T](ready: "queue.Queue[T | _End]", size: Callable[[T], int], enough: int) -> Iterator[list[T]]:
+def _batches[T](
+    ready: "queue.Queue[T | _End]", size: Callable[[T], int], enough: int, patience_s: float
+) -> Iterator[list[T]]:
+    patience = 0.0
     while True:
         item = ready.get()
+        deadline = time.monotonic() + patience
         batch: list[T] = []
+        held = 0
         while not isinstance(item, _End):
             batch.append(item)
-            if sum(map(size, batch)) >= enough:
+            held += size(item)
+            if held >= enough:
                 break
             try:
-                item = ready.get_nowait()
+                item = ready.get(timeout=max(deadline - time.monotonic(), 0.0001))
             except queue.Empty:
                 break
         if batch:
             yield batch
+            patience = patience_s
         if isinstance(item, _End):
             if item.error is not None:
                 raise item.error

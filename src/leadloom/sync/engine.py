@@ -31,8 +31,9 @@ from leadloom.providers.base import (
 )
 from leadloom.sync.ahead import read_ahead
 
-PAGES_AHEAD = 12  # fetched and mapped but not saved yet: bounds memory whatever the CRM's size
+PAGES_AHEAD = 24  # fetched and mapped but not saved yet: bounds memory whatever the CRM's size
 CONTACTS_A_SAVE = 2000  # pages that wait are saved together up to this many contacts: fewer, larger transactions
+SAVE_PATIENCE_S = 0.25  # after the first page, how long a page may wait for others to be saved with it
 
 PAGES_UNMAPPED = 2  # read but not mapped yet
 READ_TRIES = 3
@@ -124,7 +125,13 @@ def run_pass(
                     total=page.total,
                 )
 
-    for pages in read_ahead(fetch, most=PAGES_AHEAD, size=lambda page: len(page.contacts), enough=CONTACTS_A_SAVE):
+    for pages in read_ahead(
+        fetch,
+        most=PAGES_AHEAD,
+        size=lambda page: len(page.contacts),
+        enough=CONTACTS_A_SAVE,
+        patience_s=SAVE_PATIENCE_S,
+    ):
         sink.save(pages)
 
 
