@@ -54,7 +54,10 @@ class Contact(Struct, frozen=True, kw_only=True):
     @property
     def phone(self) -> str | None:
         """The number to text, E.164, or None."""
-        return next((phone.e164 for phone in self.phones if phone.e164), None)
+        for phone in self.phones:
+            if phone.e164:
+                return phone.e164
+        return None
 
     @property
     def email(self) -> str:

@@ -22,7 +22,7 @@ def stage(*contacts: Contact | Rejected) -> list[dict[str, object]]:
     with connection.cursor() as cursor:
         cursor.execute(_sql("01_stage"))
         _copy(TARGET, contacts)
-        cursor.execute("SELECT * FROM incoming ORDER BY ordinal")
+        cursor.execute("SELECT * FROM staged ORDER BY ordinal")
         assert cursor.description
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

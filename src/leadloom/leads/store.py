@@ -193,14 +193,19 @@ def _write_others(target: Target, contacts: Sequence[Contact | Rejected], left: 
             written.outcomes["unchanged"] = unchanged
         if unchanged + repeats == left:
             return
-    _run("04_recognise", values)
-    if any(isinstance(contact, Contact) and contact.merged_ids for contact in contacts):
+    known = _run("04_recognise", values)
+    has_merged = any(isinstance(contact, Contact) and contact.merged_ids for contact in contacts)
+    if has_merged:
         _run("05_inherit_merged", values)
         _run("06_promote_survivor", values)
     if any(isinstance(contact, Contact) and contact.opted_out for contact in contacts):
         _run("07_note_opt_outs", values)
-    for step in ("08_set_aside", "09_revive", "10_update_known", "11_match_phone", "12_respect_archived"):
-        _run(step, values)
+    _run("08_set_aside", values)
+    if known or has_merged:
+        _run("09_revive", values)
+        _run("10_update_known", values)
+    _run("11_match_phone", values)
+    _run("12_respect_archived", values)
     _run("13_match_email", values)
     for by_email in (False, True):
         made = _run("14_create", {**values, "by_email": by_email})
@@ -230,8 +235,8 @@ def _copy(target: Target, contacts: Sequence[Contact | Rejected]) -> None:
         is_alone = isinstance(contact, Contact) and _is_alone(contact, phones, emails)
         lines.append(staged_line(contact, ordinal=ordinal, now=now, new_since=new_since, is_alone=is_alone))
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM incoming")  # a split page stages its halves in one transaction
-        with cursor.copy(f"COPY incoming ({', '.join(STAGED_COLUMNS)}) FROM STDIN") as copy:
+        cursor.execute("DELETE FROM staged; DELETE FROM incoming")  # a split page stages its halves in one transaction
+        with cursor.copy(f"COPY staged ({', '.join(STAGED_COLUMNS)}) FROM STDIN") as copy:
             copy.write(b"".join(lines))
 
 

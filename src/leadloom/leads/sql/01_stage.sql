@@ -1,5 +1,5 @@
 -- The page as the CRM told it, one row a contact. Filled by COPY; emptied by the commit.
-CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
+CREATE TEMPORARY TABLE IF NOT EXISTS staged (
     ordinal int NOT NULL,               -- the vendor's order: the first of two alike goes first
     external_id text NOT NULL,
     content_hash bytea,                 -- null: the record could not be mapped
@@ -23,11 +23,15 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     raw json NOT NULL,
     merged_ids text[] NOT NULL,
     is_alone boolean NOT NULL,          -- shares neither number nor e-mail with another of the page
-    -- worked out below
+    reason text NOT NULL,
+    reason_value text NOT NULL
+) ON COMMIT DELETE ROWS;
+
+-- Those of the page that need a closer look, and what the steps below work out about them.
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
+    LIKE staged INCLUDING ALL,
     lead_id bigint,
     outcome text,                       -- null until decided
-    reason text NOT NULL,
-    reason_value text NOT NULL,
     needs_review boolean NOT NULL DEFAULT false,
     match_rule text NOT NULL DEFAULT '',
     is_known boolean NOT NULL DEFAULT false,

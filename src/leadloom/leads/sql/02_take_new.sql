@@ -1,6 +1,6 @@
 -- The common case of a first import, in one statement: people met nowhere before, neither in this page nor among
 -- source contacts and leads, become leads and are recorded. Whoever shares an id, a number or an e-mail with anybody
--- stays in the page for the steps below. Answers how many were taken.
+-- goes into ``incoming`` for the steps below. Answers how many were taken.
 -- OFFSET 0: one index probe a contact, whatever the planner believes of a table that has grown a thousandfold since it
 -- was last analysed.
 WITH made AS (
@@ -15,7 +15,7 @@ WITH made AS (
            ),
            '[]', %(provider)s, %(connection)s, i.external_id, i.crm_url, i.crm_owner, i.crm_owner_email, i.crm_status,
            i.crm_stage, i.crm_description, i.crm_last_activity_at, now(), i.activity_at, '', '', %(run)s, ''
-    FROM incoming i
+    FROM staged i
     WHERE i.is_alone
       AND NOT EXISTS (
           SELECT FROM source_contacts s
@@ -40,9 +40,10 @@ WITH made AS (
     )
     SELECT %(account)s, %(connection)s, i.external_id, made.id, 'created', '', '', false, 'new',
            i.content_hash, i.modified_at, i.name, i.phones, i.emails, i.raw, %(run)s, %(run)s, NULL, ''
-    FROM made JOIN incoming i ON i.external_id = made.crm_id
-    RETURNING external_id
-), taken AS (
-    DELETE FROM incoming i USING recorded WHERE i.external_id = recorded.external_id
+    FROM made JOIN staged i ON i.external_id = made.crm_id
+), others AS (
+    INSERT INTO incoming
+    SELECT i.* FROM staged i
+    WHERE NOT EXISTS (SELECT FROM made WHERE made.crm_id = i.external_id)
 )
 SELECT count(*) FROM made

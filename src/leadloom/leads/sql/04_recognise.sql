@@ -14,3 +14,4 @@ FROM (
     ) s
 ) known
 WHERE i.external_id = known.external_id
+RETURNING 1
