@@ -16,7 +16,7 @@ from tests.web import Web, session_of, web_process
 
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
-from leadloom.live.hub import MOST_WAITING, Mailbox
+from leadloom.live.hub import MOST_A_SECOND, MOST_WAITING, Mailbox, rest_s
 from leadloom.live.notify import announce
 from leadloom.sync.sink import announce_run
 
@@ -200,3 +200,12 @@ def test_a_dashboard_with_too_much_to_hear_is_told_to_look_again_at_everything()
     told = asyncio.run(box.take(1))
     assert {"kind": "look_again"} in told
     assert len(told) <= MOST_WAITING
+
+
+@pytest.mark.parametrize("dashboards", [1, 100, 500, 10_000])
+def test_however_many_dashboards_hear_of_something_pages_have_most_of_the_process(dashboards: int) -> None:
+    assert dashboards / rest_s(dashboards) <= MOST_A_SECOND
+
+
+def test_a_few_dashboards_hear_a_dozen_times_a_second() -> None:
+    assert rest_s(50) <= 0.1

@@ -19,6 +19,8 @@ from leadloom.live.notify import CHANNEL
 log = structlog.get_logger()
 
 RETRY_FIRST_S, RETRY_LONGEST_S = 0.2, 10.0
+PACE_S = 0.08  # at most a dozen words a second for each thing: people cannot read faster
+MOST_A_SECOND = 3_000  # sendings to all dashboards together: a third of a core, the rest is for pages
 MOST_WAITING = 50  # distinct words a mailbox holds before it says "look at everything again"
 
 type Word = dict[str, Any]
@@ -55,6 +57,11 @@ class Mailbox:
         return words
 
 
+def rest_s(resting: int) -> float:
+    """How long each rests when so many do. With many, all are told less often rather than pages answered late."""
+    return max(PACE_S, resting / MOST_A_SECOND)
+
+
 class Hub:
     """The mailboxes by account, and the one task that listens. Lives in one event loop."""
 
@@ -63,6 +70,7 @@ class Hub:
         self._mailboxes: dict[int, set[Mailbox]] = {}
         self._task: asyncio.Task[None] | None = None
         self._is_listening = asyncio.Event()
+        self._resting = 0
         self.is_stopping = False
 
     @asynccontextmanager
@@ -83,6 +91,14 @@ class Hub:
             boxes.discard(box)
             if not boxes:
                 del self._mailboxes[account_id]
+
+    async def rest(self) -> None:
+        """What a dashboard does after it was told something: its mailbox keeps the latest meanwhile."""
+        self._resting += 1
+        try:
+            await asyncio.sleep(rest_s(self._resting))
+        finally:
+            self._resting -= 1
 
     def stop(self) -> None:
         """The server is stopping: every stream ends now, the browsers come back to the next server."""

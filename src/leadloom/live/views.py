@@ -20,7 +20,6 @@ from leadloom.live.hub import Hub
 
 HEARTBEAT_S = 15  # proxies close connections that say nothing
 LONGEST_S = 600
-PACE_S = 0.08  # at most a dozen words a second for each thing: people cannot read faster
 RETRY_MS = 2000
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
@@ -64,6 +63,6 @@ async def _stream(account_id: int) -> AsyncIterator[bytes]:
             words = await box.take(HEARTBEAT_S)
             if words:
                 yield "".join(f"data: {json.dumps(word)}\n\n" for word in words).encode()
-                await asyncio.sleep(PACE_S)
+                await hub().rest()
             elif not box.is_closed:
                 yield b": still here\n\n"
