@@ -12,5 +12,5 @@ def account_behind(crm: Provider, token: Callable[[bool], str], *, base_url: str
 
     ``token(force)`` gives the credential; ``force`` asks for another because the CRM refused it, or raises.
     """
-    with CrmClient(crm, base_url=base_url or operator_base_url(crm), token=token) as client:
-        return crm.read_account(client.send(crm.account_request()))
+    client = CrmClient(crm, base_url=base_url or operator_base_url(crm), token=token)
+    return crm.read_account(client.send(crm.account_request()))

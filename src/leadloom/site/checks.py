@@ -198,8 +198,8 @@ def _whose_account(connection: Connection) -> str:
     def token(force: bool) -> str:
         return access_token(connection, force=force)
 
-    with CrmClient(crm, base_url=base_url_of(connection, crm), token=token) as client:
-        return crm.read_account(client.send(crm.account_request())).external_id
+    client = CrmClient(crm, base_url=base_url_of(connection, crm), token=token)
+    return crm.read_account(client.send(crm.account_request())).external_id
 
 
 CHECKS: dict[str, Callable[[], Iterable[Finding]]] = {

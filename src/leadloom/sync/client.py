@@ -4,15 +4,14 @@ Knows no vendor: the provider says which headers carry the credential and what a
 is renewed once per request. Nothing here logs a URL's query, a body or a header.
 """
 
-import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
-from types import TracebackType
-from typing import Protocol, Self
-from urllib.parse import urlsplit
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Protocol
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx2
 
@@ -21,13 +20,26 @@ from leadloom.providers.base import Provider, Reply, Request
 
 TIMEOUT = httpx2.Timeout(30, connect=10)
 LARGEST_REPLY = 64 * 1024 * 1024  # bytes; a page of 200 contacts with megabyte notes still fits
+MOST_CONNECTIONS = 128
+KEPT_OPEN_S = 4.0  # less than servers wait before they hang up, or a request might meet a line that is being closed
 NETWORK_PAUSE = timedelta(seconds=2)
 
 
 @cache
-def _trust() -> ssl.SSLContext:
-    """Whom we believe, read from disk once: it takes longer than many a request."""
-    return httpx2.create_ssl_context()
+def _http() -> httpx2.Client:
+    """One for the whole process: tenants of one vendor share its open connections, and nothing else. Whom we trust is
+    read from disk once. No cookie is kept, since it might name a tenant to the vendor when another one asks."""
+    return httpx2.Client(
+        timeout=TIMEOUT,
+        follow_redirects=False,
+        limits=httpx2.Limits(max_connections=MOST_CONNECTIONS, keepalive_expiry=KEPT_OPEN_S),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+    )
+
+
+def _query(request: Request) -> str:
+    """Written once here: the library would take the address apart a second time to put it in."""
+    return f"?{urlencode(request.query, quote_via=quote)}" if request.query else ""
 
 
 class Pace(Protocol):
@@ -50,7 +62,7 @@ class Unpaced:
 
 
 class CrmClient:
-    """Sends a provider's requests. Safe to use from several threads; close it, or use it as a context manager.
+    """Sends a provider's requests. Safe to use from several threads.
 
     ``token(force)`` gives the credential; ``force`` asks for a fresh one because the last was refused.
     """
@@ -70,20 +82,6 @@ class CrmClient:
         self._base = base_url.rstrip("/")
         self._token = token
         self._pace = pace or Unpaced()
-        self._http = httpx2.Client(
-            timeout=TIMEOUT, follow_redirects=False, limits=httpx2.Limits(max_connections=16), verify=_trust()
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._http.close()
 
     def send(self, request: Request) -> Reply:
         """The reply; its status is 2xx or accepted by the request. Raises the LeadloomError that says what next."""
@@ -107,10 +105,9 @@ class CrmClient:
     def _exchange(self, request: Request, token: str) -> Reply:
         self.requests += 1
         try:
-            with self._http.stream(
+            with _http().stream(
                 request.method,
-                f"{self._base}{request.path}",
-                params=dict(request.query) or None,
+                f"{self._base}{request.path}{_query(request)}",
                 json=request.body if request.method == "POST" else None,
                 headers=dict(self.provider.authorization(token)),
             ) as response:

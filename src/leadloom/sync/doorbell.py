@@ -12,6 +12,7 @@ from procrastinate.contrib.django.django_connector import DjangoConnector
 from procrastinate.exceptions import ProcrastinateException
 from procrastinate.jobs import JobDeferrer
 from procrastinate.manager import JobManager
+from procrastinate.types import JSONDict
 
 from leadloom.connections.models import Run, Trigger
 
@@ -44,7 +45,8 @@ def ring_for_many(runs: Sequence[tuple[int, int]], *, trigger: Trigger, most: in
     try:
         with transaction.atomic():
             job = sync_round.configure(priority=PRIORITY[trigger])
-            _here(job).batch_defer(*({"runs": [list(run) for run in some]} for some in batched(runs, most)))
+            rounds: list[JSONDict] = [{"runs": [list(run) for run in some]} for some in batched(runs, most)]
+            _here(job).batch_defer(*rounds)
     except (Error, ProcrastinateException) as error:
         log.warning("sync.ring_failed", runs=len(runs), error=type(error).__name__)
 

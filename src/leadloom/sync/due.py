@@ -133,7 +133,7 @@ def _waiting_runs() -> list[tuple[int, int]]:
                     FROM procrastinate_jobs j LEFT JOIN procrastinate_workers w ON w.id = j.worker_id
                     WHERE j.queue_name = 'sync' AND (
                         j.status = 'todo' OR (j.status = 'doing' AND j.task_name = 'sync.round'
-                                              AND w.last_heartbeat > clock_timestamp() - %s))
+                                              AND w.last_heartbeat > clock_timestamp() - make_interval(secs => %s)))
                 ), named AS (
                     SELECT (args ->> 'run_id')::bigint AS run, waits FROM rung WHERE args ? 'run_id'
                     UNION ALL
@@ -146,7 +146,7 @@ def _waiting_runs() -> list[tuple[int, int]]:
                   AND NOT EXISTS (SELECT FROM named n WHERE n.run = r.id AND (n.waits OR r.state = 'queued'))
                 ORDER BY r.id LIMIT 500
                 """,
-                [SILENT],
+                [SILENT.total_seconds()],
             )
             return [(int(account), int(run)) for account, run in cursor.fetchall()]
         except Error:

@@ -4,18 +4,16 @@ Runs with outcomes stay for good: leads name them. Most hourly passes find nothi
 somebody may still look whether the hour was kept. The newest run of a connection always stays: it may be gone on with.
 """
 
-from datetime import timedelta
-
 from django.db import connection
 
 from leadloom.accounts.scope import account_scope, system_scope
 
-KEPT_QUIET = timedelta(days=3)
+KEPT_QUIET_DAYS = 3
 """How long a pass that changed nothing is shown, and a preview, which holds names."""
-KEPT_IDLE = timedelta(days=1)  # a bucket that nobody drew from for so long is full anyway
+KEPT_IDLE_DAYS = 1  # a bucket that nobody drew from for so long is full anyway
 
 _IS_OVER = """
-    r.state IN ('done', 'failed', 'stopped') AND r.created_at < clock_timestamp() - %(kept)s
+    r.state IN ('done', 'failed', 'stopped') AND r.created_at < clock_timestamp() - make_interval(days => %(kept)s)
     AND (r.strategy = 'preview' OR (r.created, r.updated, r.linked, r.skipped, r.failed, r.gone) = (0, 0, 0, 0, 0, 0))
     AND EXISTS (SELECT FROM sync_runs newer WHERE newer.connection_id = r.connection_id AND newer.id > r.id)
 """
@@ -29,7 +27,7 @@ def prune_runs() -> int:
             _forget_ids_met(account_id)
             cursor.execute(
                 f"DELETE FROM sync_runs r WHERE r.account_id = %(account)s AND {_IS_OVER}",  # noqa: S608
-                {"account": account_id, "kept": KEPT_QUIET},
+                {"account": account_id, "kept": KEPT_QUIET_DAYS},
             )
             deleted += cursor.rowcount
     return deleted
@@ -46,13 +44,15 @@ def prune_ids_met() -> None:
 def prune_buckets() -> int:
     """Delete the pace buckets of CRM accounts that are not asked any more. Answers how many."""
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM pace_buckets WHERE free_at < clock_timestamp() - %s", [KEPT_IDLE])
+        cursor.execute(
+            "DELETE FROM pace_buckets WHERE free_at < clock_timestamp() - make_interval(days => %s)", [KEPT_IDLE_DAYS]
+        )
         return int(cursor.rowcount)
 
 
 def _accounts(query: str) -> list[int]:
     with system_scope(), connection.cursor() as cursor:
-        cursor.execute(query, {"kept": KEPT_QUIET})
+        cursor.execute(query, {"kept": KEPT_QUIET_DAYS})
         return [int(account) for (account,) in cursor.fetchall()]
 
 

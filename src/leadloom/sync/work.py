@@ -66,8 +66,7 @@ def do(
 
 def _give_ending(turn: Turn) -> None:
     try:
-        with turn.client:
-            walk(turn)
+        walk(turn)
     except MakeWay:
         if endings.put_back(turn):
             ring(turn.run, priority=RESUMED)
