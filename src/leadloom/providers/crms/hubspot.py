@@ -532,8 +532,8 @@ def _merges(records: Sequence[Record]) -> list[Merge]:
     return [
         Merge(former, survivor)
         for record in records
-        if (survivor := fields.text(record.get("id")))
-        for former in _merged_ids(_properties(record))
+        if (merged := _merged_ids(_properties(record))) and (survivor := fields.text(record.get("id")))
+        for former in merged
         if former != survivor
     ]
 
