@@ -7,7 +7,7 @@ it. Read ahead, pacing, jobs and the other processes are left out: ``backfill`` 
 import tempfile
 import time
 import uuid
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,9 +23,9 @@ class Shares:
     """CPU seconds by part, of this thread and of a PostgreSQL backend."""
 
     def __init__(self) -> None:
-        self.ours: Counter[str] = Counter()
-        self.theirs: Counter[str] = Counter()
-        self.backend = 0
+        self.ours: defaultdict[str, float] = defaultdict(float)
+        self.theirs: defaultdict[str, float] = defaultdict(float)
+        self.backend = 0  # process id
 
     @contextmanager
     def of(self, part: str) -> Iterator[None]:
@@ -68,6 +68,7 @@ def _import(house: House, shares: Shares) -> None:
 
     run = house.begin()
     turn = take_turn(run.pk, run.account_id, uuid.uuid4(), is_lost=lambda: False, deadline=None)
+    assert turn is not None, "nobody else works here"
     feed = turn.provider.everything()
     read_tables(turn.provider.tables(), turn.source, turn.mapper.tables)
     with connection.cursor() as db:

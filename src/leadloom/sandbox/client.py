@@ -63,7 +63,8 @@ class Sandbox:
     """A simulated CRM on a free port of 127.0.0.1, in a thread of this process or in a process of its own.
 
     The same arguments give the same contacts, if ``now_ms`` is given too; without it the newest contact was made four
-    minutes before the start. ``limits`` is ``none``, ``real``, ``private`` or ``private-pro``.
+    minutes before the start. ``limits`` is ``none``, ``real``, ``private`` or ``private-pro``. ``remembers``: a list
+    given out once costs next to nothing the second time, so that a benchmark has the processor to itself.
     """
 
     def __init__(
@@ -77,10 +78,12 @@ class Sandbox:
         now_ms: int | None = None,
         awkward: bool = False,
         own_process: bool = False,
+        remembers: bool = False,
     ) -> None:
         self.crm = crm
         self._settings: dict[str, Any] = {
-            "contacts": contacts, "latency_ms": latency_ms, "limits": limits, "seed": seed, "now_ms": now_ms
+            "contacts": contacts, "latency_ms": latency_ms, "limits": limits, "seed": seed, "now_ms": now_ms,
+            "remembers": remembers,
         }  # fmt: skip
         self._awkward = awkward
         self._own_process = own_process

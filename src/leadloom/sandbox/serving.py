@@ -9,10 +9,19 @@ from leadloom.sandbox.server import Shell, listen, make_server
 CRMS = {"hubspot": HubSpot}
 
 
-def make_app(crm: str, *, contacts: int, latency_ms: float, limits: str, seed: int, now_ms: int | None) -> Shell:
+def make_app(
+    crm: str,
+    *,
+    contacts: int,
+    latency_ms: float,
+    limits: str,
+    seed: int,
+    now_ms: int | None,
+    remembers: bool = False,
+) -> Shell:
     if crm not in CRMS:
         raise ValueError(f"There is no simulated {crm}. There is: {', '.join(CRMS)}.")
-    dialect = CRMS[crm](contacts=contacts, seed=seed, limits=limits, now_ms=now_ms)
+    dialect = CRMS[crm](contacts=contacts, seed=seed, limits=limits, now_ms=now_ms, remembers=remembers)
     nango = Nango(lambda: Environment(HubSpotGrants(dialect.hub), dialect.clock))
     return Shell(dialect, latency_ms=latency_ms, seed=seed, sides={PREFIX: nango})
 

@@ -14,7 +14,7 @@ DEFAULT_LAG_S = 5.0  # "a few moments"; advice seen is 10 s after a create and 6
 class Hub:
     """Starts the same for the same arguments."""
 
-    def __init__(self, *, contacts: int, seed: int, limits: str, clock: Clock) -> None:
+    def __init__(self, *, contacts: int, seed: int, limits: str, clock: Clock, remembers: bool = False) -> None:
         self.clock = clock
         self.population = Population(count=contacts, seed=seed, now_ms=clock.start_ms)
         self.store = Store(self.population, clock)
@@ -22,6 +22,9 @@ class Hub:
         self.renderer = Renderer(self.population, self.store.ids)
         self.tokens = Tokens(clock)
         self.limits = Limits(clock, limits)
+        self.remembers = remembers
+        self.pages: dict[tuple[int, str, bytes], bytes] = {}
+        """Lists given out before, if it remembers: a benchmark measures who reads, not who writes the page."""
 
 
 class Gate:

@@ -20,16 +20,18 @@ _SENTENCES = {
 class HubSpot:
     """Implements ``server.Dialect``."""
 
-    def __init__(self, *, contacts: int, seed: int, limits: str, now_ms: int | None) -> None:
-        self._contacts, self._seed = contacts, seed
+    def __init__(self, *, contacts: int, seed: int, limits: str, now_ms: int | None, remembers: bool = False) -> None:
+        self._contacts, self._seed, self._remembers = contacts, seed, remembers
         self.clock = Clock(now_ms)
-        self.hub = Hub(contacts=contacts, seed=seed, limits=limits, clock=self.clock)
+        self.hub = Hub(contacts=contacts, seed=seed, limits=limits, clock=self.clock, remembers=remembers)
 
     def reset(self) -> None:
         """The contacts and credentials of the start; the clock goes on."""
         lag, mode = self.hub.store.index_lag_s, self.hub.limits.mode
         self.clock.date_skew_s = 0
-        self.hub = Hub(contacts=self._contacts, seed=self._seed, limits=mode, clock=self.clock)
+        self.hub = Hub(
+            contacts=self._contacts, seed=self._seed, limits=mode, clock=self.clock, remembers=self._remembers
+        )
         self.hub.store.index_lag_s = lag
 
     def answer(self, request: Request) -> Reply:
