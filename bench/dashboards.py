@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 WORDS_A_SECOND = 5  # of each account: an import saves that often
 LISTEN_S = 15
+LAST_WORDS_S = 2  # of them nobody says anything any more
 QUIET_S = 10
 DEAF_SHARE = 10  # one of ten dashboards never reads
 LOOK_EVERY_S = 0.2
@@ -93,7 +94,7 @@ async def _measure(web: "_Watched", address: str, visitors: "Sequence[Visitor]",
     latest = sum(dashboard.latest >= talk.last[dashboard.account_id] for dashboard in readers)
     for dashboard in dashboards:
         dashboard.close()
-    words = talk.words / LISTEN_S
+    words = talk.words / (LISTEN_S - LAST_WORDS_S)
     return [
         Row(f"{streams} streams opened in", f"{opening_s:.1f} s, {_ms(opened.cpu_s - before.cpu_s, streams)} CPU each"),
         Row("web process before", str(before)),
@@ -243,7 +244,7 @@ async def _open(address: str, visitors: "Sequence[Visitor]", streams: int) -> li
 
 
 class _Talk:
-    """Every account's import says how far it is, some times a second. Ends a second before its time."""
+    """Every account's import says how far it is, some times a second."""
 
     def __init__(self, visitors: "Sequence[Visitor]") -> None:
         self.words = 0
@@ -254,14 +255,14 @@ class _Talk:
         from django.db import connection
 
         pause_s = 1 / WORDS_A_SECOND / len(self._accounts)
-        end = time.monotonic() + seconds - 1
+        end = time.monotonic() + seconds - LAST_WORDS_S
         due = time.monotonic()
         while due < end:
             self._say(self._accounts[self.words % len(self._accounts)])
             due += pause_s
             time.sleep(max(0.0, due - time.monotonic()))
         connection.close()
-        time.sleep(1)
+        time.sleep(LAST_WORDS_S)
 
     def _say(self, account_id: int) -> None:
         from leadloom.accounts.scope import account_scope
