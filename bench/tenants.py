@@ -75,17 +75,19 @@ def measure(wish: Wish) -> list[Row]:
             with street.workers(wish.workers or 1):
                 street.hour(of=10)  # a worker's first pass loads what all others use
                 hours.append(street.hour(changed=wish.changed))
-    return [*_rows(hours), Row("statements a connection", f"{statements:.0f}")]
+    return [*_rows(hours, wish.changed), Row("statements a quiet connection", f"{statements:.0f}")]
 
 
-def _rows(hours: list[Hour]) -> list[Row]:
+def _rows(hours: list[Hour], changed: int) -> list[Row]:
     rows = []
+    target = "-" if changed else "<= 20 ms"
+    kind = f"{changed} changed each" if changed else "nothing changed"
     for hour in hours:
-        name, each = f"{hour.connections:,} connections", 1 / hour.connections
+        name, each = f"{hour.connections:,} connections, {kind}", 1 / hour.connections
         requests = f"{hour.requests * each:.2f}"
         left = ", ".join(f"{count:,} {table.removeprefix('procrastinate_')}" for table, count in hour.left.items())
         rows += [
-            Row(f"{name}: CPU each", hour.told, "<= 20 ms"),
+            Row(f"{name}: CPU each", hour.told, target),
             Row(f"{name}: of a core, if hourly", f"{hour.cpu_ms * hour.connections / 36_000:.2f} %"),
             Row(f"{name}: requests each", requests, "1 to 2"),
             Row(f"{name}: commits and WAL each", f"{hour.commits * each:.1f}, {hour.wal_bytes * each / 1000:.1f} kB"),

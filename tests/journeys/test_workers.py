@@ -3,12 +3,16 @@
 from collections.abc import Callable
 
 import pytest
+from tests.factories import make_connection, make_run
 from tests.journeys.conftest import Until, Worker
 
 from leadloom.accounts.scope import account_scope
-from leadloom.connections.models import Connection, Run, RunState
+from leadloom.connections.models import Connection, Run, RunState, Trigger
+from leadloom.connections.secrets import seal
+from leadloom.connections.vault import context_of
 from leadloom.leads.models import Lead, SourceContact
 from leadloom.sandbox import Sandbox
+from leadloom.sync.doorbell import ring_for_many
 
 pytestmark = pytest.mark.journey
 
@@ -58,3 +62,32 @@ def test_a_deploy_hands_a_run_over_at_its_next_page(
         assert handed_over.lease_token is None or new.process.poll() is None
         run = until(run, lambda run: run.state == RunState.DONE)
         assert_complete(connection, run, box)
+
+
+def test_when_a_worker_is_killed_in_the_middle_of_an_hour_another_makes_every_pass_that_is_left(
+    start_worker: Callable[[], Worker], connect: Callable[[Sandbox], tuple[Connection, Run]], until: Until
+) -> None:
+    with Sandbox(contacts=3, latency_ms=200) as box:
+        connection, _ = connect(box)
+        hour = [pass_of_another_crm_account(connection, box, number) for number in range(24)]
+        ring_for_many([(run.pk, run.account_id) for run in hour], trigger=Trigger.CRON, most=6)
+        first = start_worker()
+        until(hour[2], lambda run: run.state == RunState.DONE)
+        first.kill()
+        assert any(run.state == RunState.QUEUED for run in again(hour)), "some had not begun"
+        start_worker()
+        for run in hour:
+            until(run, lambda run: run.state == RunState.DONE, within_s=60)
+
+
+def pass_of_another_crm_account(like: Connection, box: Sandbox, number: int) -> Run:
+    other = make_connection(like.account, external_account_id=f"portal {number}", base_url=box.url)
+    other.sealed_credentials = seal(box.token, context_of(other))
+    with account_scope(like.account_id):
+        other.save()
+    return make_run(other, trigger=Trigger.CRON, is_first=True)
+
+
+def again(runs: list[Run]) -> list[Run]:
+    with account_scope(runs[0].account_id):
+        return list(Run.objects.filter(pk__in=[run.pk for run in runs]))
