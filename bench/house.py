@@ -164,7 +164,8 @@ class House:
     def settle(self) -> None:
         """Let the overlap of the next passes be over: what was imported a moment ago is read again for a while."""
         self._box.advance(OVERLAP_S)
-        self.refresh()
+        for _ in range(2):  # the first learns that the CRM's clock has moved
+            self.refresh()
 
     def change(self, count: int) -> None:
         """Each at an instant of its own, as people do it."""
