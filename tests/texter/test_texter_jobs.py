@@ -41,6 +41,17 @@ def test_the_minute_tick_finds_leads_that_nobody_rang_for(texting_for_real: Text
     assert texting_for_real.states() == [SENT]
 
 
+def test_the_minute_tick_looks_only_at_accounts_whose_leads_are_new(texting: Texting) -> None:
+    lead = texting.lead(created_at=timezone.now() - timedelta(hours=1))
+    assert due.accounts_with_new_leads() == [texting.account.pk], "not looked at yet"
+    texting.collect()
+    assert due.accounts_with_new_leads() == []
+    with account_scope(texting.account.pk):
+        lead.created_at = timezone.now() - timedelta(minutes=2)
+        lead.save(update_fields=["created_at"])
+    assert due.accounts_with_new_leads() == [texting.account.pk], "one that came before it may not be visible yet"
+
+
 def test_the_minute_tick_repeats_what_is_due_again(texting_for_real: Texting) -> None:
     texting = texting_for_real
     texting.service.statuses = [503]

@@ -14,13 +14,14 @@ from leadloom.texter.models import Delivery, DeliveryAttempt, DeliveryState, Tex
 log = structlog.get_logger()
 
 SOON = timedelta(minutes=1)  # what lies further ahead is the tick's
+RECENT_MINUTES = 10
 KEPT = timedelta(days=30)
 """How long attempts stay in the log. Deliveries stay for ever: they are what makes a hand-over happen once."""
 
 
 def collect_new_leads() -> None:
-    """The newest leads of every account that is on. One account's trouble is not another's."""
-    for account_id in accounts_on():
+    """The newest leads of every account that is on and has any. One account's trouble is not another's."""
+    for account_id in accounts_with_new_leads():
         try:
             collect(account_id, only_new=True)
         except Error:
@@ -47,6 +48,13 @@ def accounts_due(now: datetime | None = None) -> list[int]:
 def accounts_on() -> list[int]:
     with system_scope():
         return list(TexterSettings.objects.filter(is_on=True).order_by("pk").values_list("pk", flat=True))
+
+
+def accounts_with_new_leads() -> list[int]:
+    """Who is on and has leads that were not looked at, or that came lately: one may become visible late."""
+    with system_scope(), connection.cursor() as cursor:
+        cursor.execute("SELECT leadloom_accounts_with_new_leads(make_interval(mins => %s))", [RECENT_MINUTES])
+        return [int(account) for (account,) in cursor.fetchall()]
 
 
 def is_on(account_id: int) -> bool:
