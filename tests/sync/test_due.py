@@ -12,18 +12,12 @@ from tests.factories import make_connection, make_member, make_run
 
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope, system_scope
-from leadloom.connections.models import Connection, Run, RunState, State
+from leadloom.connections.models import Connection, Run, RunState, State, Trigger
 from leadloom.connections.services import pause, request_run
+from leadloom.sync.doorbell import PRIORITY
 from leadloom.sync.due import DueReport, ring_waiting_runs, start_due_runs
 
 PAST = datetime.now(UTC) - timedelta(hours=1)
-
-
-def jobs_for(run: Run) -> int:
-    with db.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM procrastinate_jobs WHERE (args ->> 'run_id')::bigint = %s", [run.pk])
-        row = cursor.fetchone()
-    return int(row[0]) if row else 0
 
 
 def rung_for() -> list[int]:
@@ -112,7 +106,45 @@ def test_a_run_whose_job_was_lost_is_rung_for_once_and_not_again_while_the_job_w
         Run.objects.filter(pk=run.pk).update(created_at=PAST)
     assert ring_waiting_runs() == 1
     assert ring_waiting_runs() == 0
-    assert jobs_for(run) == 1
+    assert rung_for() == [run.pk]
+
+
+def test_of_workers_that_look_for_lost_jobs_at_once_one_rings(committed: None) -> None:
+    run = make_run(make_connection(make_member().account), state="queued")
+    with account_scope(run.account_id):
+        Run.objects.filter(pk=run.pk).update(created_at=PAST)
+    rung: list[int] = []
+
+    def look() -> None:
+        try:
+            rung.append(ring_waiting_runs())
+        finally:
+            connections.close_all()
+
+    threads = [Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(rung) == 1
+    assert rung_for() == [run.pk]
+
+
+@pytest.mark.django_db
+def test_lost_jobs_of_an_hour_are_rung_for_together_and_a_persons_alone() -> None:
+    account = make_member().account
+    runs = [
+        make_run(make_connection(account, external_account_id=f"{number}"), state="queued", trigger="cron")
+        for number in range(64)
+    ]
+    refresh = make_run(make_connection(account, external_account_id="refresh"), state="queued", trigger="manual")
+    with account_scope(account.pk):
+        Run.objects.update(created_at=PAST)
+    assert ring_waiting_runs() == 65
+    assert rung_for() == [*(run.pk for run in runs), refresh.pk]
+    with db.cursor() as cursor:
+        cursor.execute("SELECT priority, count(*) FROM procrastinate_jobs GROUP BY 1 ORDER BY 1")
+        assert cursor.fetchall() == [(PRIORITY[Trigger.CRON], 32), (PRIORITY[Trigger.MANUAL], 1)]
 
 
 @pytest.mark.django_db

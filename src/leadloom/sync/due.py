@@ -6,14 +6,15 @@ Finds ids across accounts in the system scope, which only reads; every write hap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import batched
+from itertools import batched, groupby
+from operator import attrgetter
 
 import structlog
 from django.db import Error, connection, transaction
 
 from leadloom.accounts.scope import account_scope, system_scope
-from leadloom.connections.models import Connection, Run, Trigger
-from leadloom.sync.doorbell import ring, ring_for_many
+from leadloom.connections.models import Connection, Trigger
+from leadloom.sync.doorbell import ring_for_many
 from leadloom.sync.finish import SILENT
 from leadloom.sync.rounds import size_of_rounds
 
@@ -21,6 +22,7 @@ log = structlog.get_logger()
 
 EARLY = timedelta(minutes=5)  # due within this is due: schedulers are never exact
 BATCH = 500
+RINGING_LOCK = 47  # advisory; 42 to 46 guard the database's start
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +109,33 @@ def _start(account_id: int, connection_id: int, trigger: Trigger) -> DueResult:
 def ring_waiting_runs() -> int:
     """Ring for runs that wait for nobody: their moment has come, their worker has died, or their job was lost.
 
-    Called every few seconds by each worker. Several workers may ring for one run: only one can claim it.
+    Called every few seconds by each worker; one at a time looks. A run that is rung for twice is claimed once.
     """
-    rung = 0
-    for account_id, run_id in _waiting_runs():
-        with account_scope(account_id):
-            run = Run.objects.filter(account_id=account_id, pk=run_id).first()
-            if run is not None:
-                ring(run)
-                rung += 1
-    if rung:
-        log.info("sync.rang_again", runs=rung)
-    return rung
+    with transaction.atomic():
+        waiting = _waiting_runs() if _is_alone() else []
+        for trigger, runs in groupby(waiting, key=attrgetter("trigger")):
+            named = [(run.run_id, run.account_id) for run in runs]
+            ring_for_many(named, trigger=trigger, most=size_of_rounds(len(named)) if trigger == Trigger.CRON else 1)
+    if waiting:
+        log.info("sync.rang_again", runs=len(waiting))
+    return len(waiting)
 
 
-def _waiting_runs() -> list[tuple[int, int]]:
+def _is_alone() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [RINGING_LOCK])
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    account_id: int
+    run_id: int
+    trigger: Trigger
+
+
+def _waiting_runs() -> list[Waiting]:
     """Queued without a job, waiting past their time, or held by a lease that has run out. A round's runs have a job
     as long as the worker lives that makes it."""
     with system_scope(), connection.cursor() as cursor:
@@ -139,16 +153,16 @@ def _waiting_runs() -> list[tuple[int, int]]:
                     UNION ALL
                     SELECT (one ->> 0)::bigint, waits FROM rung, jsonb_array_elements(args -> 'runs') one
                 )
-                SELECT r.account_id, r.id FROM sync_runs r
+                SELECT r.account_id, r.id, r.trigger FROM sync_runs r
                 WHERE ((r.state = 'queued' AND r.created_at < clock_timestamp() - interval '2 seconds')
                        OR (r.state = 'waiting' AND coalesce(r.resume_at, '-infinity') <= clock_timestamp())
                        OR (r.state = 'running' AND coalesce(r.lease_until, '-infinity') <= clock_timestamp()))
                   AND NOT EXISTS (SELECT FROM named n WHERE n.run = r.id AND (n.waits OR r.state = 'queued'))
-                ORDER BY r.id LIMIT 500
+                ORDER BY r.trigger, r.id LIMIT 10000
                 """,
                 [SILENT.total_seconds()],
             )
-            return [(int(account), int(run)) for account, run in cursor.fetchall()]
+            return [Waiting(account, run, Trigger(trigger)) for account, run, trigger in cursor.fetchall()]
         except Error:
             log.exception("sync.cannot_look_for_waiting_runs")
             raise
