@@ -20,9 +20,9 @@ from leadloom.sync.engine import (
     PAGES_UNMAPPED,
     Mapped,
     Mapper,
-    read_pages,
     run_pass,
 )
+from leadloom.sync.pages import read_pages
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

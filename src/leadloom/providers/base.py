@@ -7,7 +7,7 @@ The engine asks, sends, reads and saves. Cursors are plain JSON, so a pass can s
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from leadloom.contact import JSON, Contact
 from leadloom.errors import LeadloomError
@@ -97,6 +97,24 @@ class Feed(Protocol):
         """Read a successful or accepted reply. Raises Unreadable when it is not what the vendor documents."""
 
 
+@runtime_checkable
+class SideBySide(Feed, Protocol):
+    """A feed that can be read in several places at once, so that the vendor's limit sets the pace, not its latency.
+
+    Each place is a *lane* with a cursor of its own, asked by ``request`` and read by ``read``. ``join`` makes a lane's
+    page a page of the pass. Pages are joined in the order in which they come, whatever that is. The feed is a plain
+    feed as well: asked with the cursor of the pass it goes on in the first lane.
+    """
+
+    def lanes(self, cursor: Cursor) -> Mapping[str, Cursor]:
+        """The lanes that can be asked where the pass stands, and where each of them stands. A name that is still being
+        asked for is the same lane; a new lane has a new name. Empty only when the pass is complete."""
+
+    def join(self, cursor: Cursor, lane: str, page: Page) -> Page:
+        """The page with ``next`` for the whole pass: where it stands once this page is saved too. ``cursor`` is where
+        the pass stands by now; the lane may have been closed, or moved its end, since it was asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class TablePage:
     """Some rows of a lookup table, and where it goes on."""
@@ -176,8 +194,9 @@ class Provider(Protocol):
     def for_account(self, account: CrmAccount) -> "Provider":
         """This CRM as one customer set it up, by the account's facts. Raises ValueError for facts it cannot obey."""
 
-    def everything(self) -> Feed:
-        """All contacts, newest first."""
+    def everything(self, *, exact: bool = False) -> Feed:
+        """All contacts, newest first. ``exact``: each of them, without relying on the changes read afterwards for those
+        that a lagging index lacks; for a pass that archives whom it does not meet."""
 
     def changes(self) -> Feed:
         """Contacts changed since a bookmark."""

@@ -1,8 +1,8 @@
 """One pass through a CRM's contacts: ask, read, map, save, until the vendor says it is complete.
 
 Knows no vendor, no database and no clock of its own: the provider says what to ask and what a reply means, the source
-sends, the sink saves rows and cursor together. While one page is being saved the next are being fetched, by a thread
-that touches no database. A crash anywhere repeats a page and skips none.
+sends, the sink saves rows and cursor together. While one page is being saved the next are being fetched, by threads
+that touch no database. A crash anywhere repeats a page and skips none.
 """
 
 import json
@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from leadloom.contact import JSON, Contact
-from leadloom.errors import RecordRejected, Unreadable
+from leadloom.errors import RecordRejected
 from leadloom.leads.staging import Rejected
 from leadloom.providers.base import (
     CrmAccount,
@@ -25,30 +25,21 @@ from leadloom.providers.base import (
     Page,
     Provider,
     Record,
-    Reply,
-    Request,
     TableFeed,
 )
 from leadloom.sync.ahead import read_ahead
+from leadloom.sync.pages import Source, ask, read_pages
 
 PAGES_AHEAD = 24  # fetched and mapped but not saved yet: bounds memory whatever the CRM's size
 CONTACTS_A_SAVE = 2000  # pages that wait are saved together up to this many contacts: fewer, larger transactions
 SAVE_PATIENCE_S = 0.25  # after the first page, how long a page may wait for others to be saved with it
 
-PAGES_UNMAPPED = 2  # read but not mapped yet
-READ_TRIES = 3
+PAGES_UNMAPPED = 8  # read but not mapped yet
+CONTACTS_MAPPED_AT_ONCE = 1000
 TABLES_AT_ONCE = 4
 LARGEST_TABLE = 20_000  # names kept of what pages refer to, such as companies
 
 type Tables = dict[str, dict[str, JSON]]
-
-
-class Source(Protocol):
-    """Sends requests to the CRM, patiently: waits, retries, and raises a LeadloomError when it cannot."""
-
-    def send(self, request: Request) -> Reply: ...
-
-    def wait(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,22 +102,20 @@ def run_pass(
     Pages that were fetched before a failure are saved before it is raised.
     """
 
-    def fetch() -> Iterator[Mapped]:
+    def fetch() -> Iterator[Page]:
+        return read_pages(feed, cursor, source)
+
+    def make() -> Iterator[Mapped]:
         with ThreadPoolExecutor(1, "tables") as beside:
             tables_ready = beside.submit(get_tables)
-            for page in read_pages_ahead(feed, cursor, source):
+            for pages in read_ahead(
+                fetch, most=PAGES_UNMAPPED, size=lambda page: len(page.records), enough=CONTACTS_MAPPED_AT_ONCE
+            ):
                 tables_ready.result()
-                yield Mapped(
-                    contacts=mapper.map(page.records, source),
-                    gone=page.gone,
-                    merged=page.merged,
-                    next=page.next,
-                    bookmark=page.bookmark,
-                    total=page.total,
-                )
+                yield from _map_together(pages, mapper, source)
 
     for pages in read_ahead(
-        fetch,
+        make,
         most=PAGES_AHEAD,
         size=lambda page: len(page.contacts),
         enough=CONTACTS_A_SAVE,
@@ -135,46 +124,20 @@ def run_pass(
         sink.save(pages)
 
 
-def read_pages_ahead(feed: Feed, cursor: Cursor, source: Source) -> Iterator[Page]:
-    """The pages of a feed, the next one asked for while this one is mapped: names that a page refers to are then
-    looked up while the vendor prepares the page after it."""
-
-    def read() -> Iterator[Page]:
-        return read_pages(feed, cursor, source)
-
-    for pages in read_ahead(read, most=PAGES_UNMAPPED, size=lambda page: len(page.records), enough=1):
-        yield from pages
-
-
-def read_pages(feed: Feed, cursor: Cursor | None, source: Source) -> Iterator[Page]:
-    """The pages of a feed, in order. Raises Unreadable rather than walk in a circle."""
-    used: set[int] = set()
-    while cursor is not None:
-        fingerprint = hash(json.dumps(cursor, sort_keys=True))
-        if fingerprint in used:
-            raise Unreadable("The CRM sends the same page again and again.", detail="cursor repeated in one pass")
-        used.add(fingerprint)
-        page = ask(feed, cursor, source)
-        yield page
-        cursor = page.next
-
-
-class Readable[P](Protocol):
-    """What feeds and tables have in common."""
-
-    def request(self, cursor: Cursor) -> Request: ...
-
-    def read(self, cursor: Cursor, reply: Reply) -> P: ...
-
-
-def ask[P](feed: Readable[P], cursor: Cursor, source: Source) -> P:
-    """Ask and read. A reply that cannot be read is asked for again, a few times: most are cut or a proxy's."""
-    for attempt in range(1, READ_TRIES):
-        try:
-            return feed.read(cursor, source.send(feed.request(cursor)))
-        except Unreadable:
-            source.wait(attempt)
-    return feed.read(cursor, source.send(feed.request(cursor)))
+def _map_together(pages: Sequence[Page], mapper: Mapper, source: Source) -> Iterator[Mapped]:
+    """Pages that wait are mapped together: the names they refer to cost one round trip, in fewer, fuller requests."""
+    contacts = mapper.map([record for page in pages for record in page.records], source)
+    end = 0
+    for page in pages:
+        start, end = end, end + len(page.records)
+        yield Mapped(
+            contacts=contacts[start:end],
+            gone=page.gone,
+            merged=page.merged,
+            next=page.next,
+            bookmark=page.bookmark,
+            total=page.total,
+        )
 
 
 def read_table(table: TableFeed, source: Source, tables: Tables) -> None:

@@ -28,9 +28,10 @@ def steps(run: Run, connection: Connection, provider: Provider, *, now: datetime
     return (CHANGES,)
 
 
-def feed_of(provider: Provider, step: str) -> Feed:
+def feed_of(provider: Provider, step: str, run: Run) -> Feed:
+    """A pass whose absentees are archived, or that no changes follow, may not rely on what is read later."""
     if step == EVERYTHING:
-        return provider.everything()
+        return provider.everything(exact=run.strategy != Strategy.APPEND or run.trigger == Trigger.SWEEP)
     if step == CHANGES:
         return provider.changes()
     feed = provider.gone()

@@ -51,7 +51,7 @@ def preview(turn: Turn) -> None:
     with tempfile.TemporaryFile() as file:
         spool = _Spool(file)
         run_pass(
-            feed_of(turn.provider, EVERYTHING),
+            feed_of(turn.provider, EVERYTHING, run),
             turn.first(EVERYTHING, None),
             source=turn.source,
             mapper=turn.mapper,

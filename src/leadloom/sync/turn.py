@@ -83,7 +83,7 @@ class Turn:
         return self.steps[0], self.first(self.steps[0], self.connection.bookmark)
 
     def first(self, step: str, bookmark: str | None) -> Cursor:
-        return first_cursor(plan.feed_of(self.provider, step), bookmark=bookmark, now=self.now)
+        return first_cursor(plan.feed_of(self.provider, step, self.run), bookmark=bookmark, now=self.now)
 
     def after(self, step: str, bookmark: str | None) -> tuple[str, Cursor | None]:
         """Where the run goes once a step is complete."""

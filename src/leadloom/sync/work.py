@@ -93,7 +93,7 @@ def walk(turn: Turn) -> None:
     while (place := turn.place()) is not None:
         step, cursor = place
         run_pass(
-            feed_of(turn.provider, step),
+            feed_of(turn.provider, step, turn.run),
             cursor,
             source=turn.source,
             mapper=turn.mapper,

@@ -61,7 +61,7 @@ class Finder:
     def find(self, query: Query) -> tuple[int, list[Hit]]:
         view = self._store.index()
         groups = tuple(self._with_words(group, query.words) for group in query.groups)
-        if len(groups) == 1 and query.sort == "hs_object_id" and not query.descending:
+        if len(groups) == 1 and query.sort == "hs_object_id":
             return self._by_id(view, groups[0], query)
         if len(groups) == 1 and query.sort == "createdate" and groups[0] == Group(created=groups[0].created):
             return self._by_creation(view, groups[0].created, query)
@@ -77,12 +77,16 @@ class Finder:
             untouched = (place for place in born if place not in view.covered)
             hidden = sum(place in born for place in view.covered)
         ids = self._store.ids
+        total = len(born) - hidden + len(changed)
+        if query.descending:
+            untouched = (place for place in reversed(born) if place not in view.covered)
+            changed = changed[::-1]
         hits: Iterator[tuple[int, Hit]] = merge(
             ((ids.of(place), place) for place in untouched),
             ((record.id, record) for record in changed),
             key=lambda pair: pair[0],
+            reverse=query.descending,
         )
-        total = len(born) - hidden + len(changed)
         return total, [hit for _, hit in islice(hits, query.offset, query.offset + query.limit)]
 
     def _by_creation(self, view: View, created: Window, query: Query) -> tuple[int, list[Hit]]:

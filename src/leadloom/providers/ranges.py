@@ -1,0 +1,115 @@
+"""Sharing out a walk by id: which ids nobody has read yet, and who reads them from which end.
+
+For vendors that list by ascending id and can be asked for the ids below one. A *gap* is a range of ids that are still
+to be read. One lane walks it up; a second may walk it down, in an index that may lag and so never proves a gap empty:
+only the lane going up, or the meeting of both, closes it. Pure arithmetic over plain JSON.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+from leadloom.contact import JSON
+
+WORTH = 400
+"""Contacts that must be left in a gap for one more lane to pay: each lane reads up to a page twice where it ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Ids above ``low`` and below ``high`` that nobody has read. Ids outside are read, or another gap's."""
+
+    up: int
+    """The number of the lane that walks it up."""
+    low: int
+    high: int | None = None
+    """None: nobody knows yet where it ends."""
+    after: str | None = None
+    """Where the lane going up goes on, in the vendor's words; None at the very start."""
+    is_jump: bool = False
+    """``after`` was made by us, not given by the vendor: its first page must show that it was understood."""
+    down: int | None = None
+    """The number of the lane that walks it down, if one does."""
+    is_exhausted: bool = False
+    """The index knows nothing more in it. What it lacks is for the lane going up."""
+
+    def width(self, top: int) -> int:
+        return max(0, (top + 1 if self.high is None else self.high) - self.low - 1)
+
+    @property
+    def is_closed(self) -> bool:
+        return self.high is not None and self.low + 1 >= self.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gaps:
+    """All that is left of a walk. ``left`` is a guess at how many contacts that is, ``top`` at the highest id."""
+
+    gaps: Sequence[Gap]
+    top: int
+    left: int
+    lanes: int
+    """Numbers given to lanes so far; none is used twice, so an answer that comes late is not taken for another's."""
+
+    @classmethod
+    def all(cls, *, top: int, left: int) -> "Gaps":
+        return cls(gaps=(Gap(up=0, low=0),), top=top, left=left, lanes=1)
+
+    @classmethod
+    def from_json(cls, kept: dict[str, JSON]) -> "Gaps":
+        return cls(**{**kept, "gaps": tuple(Gap(**gap) for gap in kept["gaps"])})  # type: ignore[arg-type,union-attr]
+
+    def as_json(self) -> dict[str, JSON]:
+        return {"gaps": [asdict(gap) for gap in self.gaps], "top": self.top, "left": self.left, "lanes": self.lanes}
+
+    def rise(self, lane: int, ids: Sequence[int], after: str | None) -> "Gaps":
+        """The lane going up has read ``ids`` and goes on at ``after``; without it the vendor has no more."""
+        gaps = []
+        for gap in self.gaps:
+            if gap.up != lane:
+                gaps.append(gap)
+            elif after is not None:
+                gaps.append(replace(gap, low=max([gap.low, *ids]), after=after, is_jump=False))
+        return self._without_closed(gaps, len(ids))
+
+    def fall(self, lane: int, ids: Sequence[int], *, is_last: bool) -> "Gaps":
+        """The lane going down has read ``ids``, and the index knows more unless ``is_last``."""
+        gaps = []
+        for gap in self.gaps:
+            if gap.down != lane:
+                gaps.append(gap)
+                continue
+            high = min(ids, default=gap.high)
+            gaps.append(replace(gap, high=high, down=None if is_last else lane, is_exhausted=is_last))
+        return self._without_closed(gaps, len(ids))
+
+    def _without_closed(self, gaps: Sequence[Gap], read: int) -> "Gaps":
+        return replace(self, gaps=tuple(gap for gap in gaps if not gap.is_closed), left=max(0, self.left - read))
+
+    def shared_out(self, *, up: int, down: int) -> "Gaps":
+        """With so many lanes going up and down, where there is enough left for them."""
+        gaps, lanes = list(self.gaps), self.lanes
+        while len(gaps) < up:
+            widest = self._widest([gap for gap in gaps if gap.after is not None and not gap.is_jump], 2 * WORTH)
+            if widest is None:
+                break
+            middle = widest.low + 1 + widest.width(self.top) // 2
+            above = replace(widest, up=lanes, low=middle - 1, after=str(middle), is_jump=True)
+            at = gaps.index(widest)
+            gaps[at : at + 1] = [replace(widest, high=middle, down=None, is_exhausted=False), above]
+            lanes += 1
+        while sum(gap.down is not None for gap in gaps) < down:
+            widest = self._widest([gap for gap in gaps if gap.down is None and not gap.is_exhausted], WORTH)
+            if widest is None:
+                break
+            gaps[gaps.index(widest)] = replace(widest, down=lanes)
+            lanes += 1
+        return replace(self, gaps=tuple(gaps), lanes=lanes)
+
+    def _widest(self, gaps: Sequence[Gap], worth: int) -> Gap | None:
+        """The widest gap, if by its share of the ids it holds ``worth`` contacts: ids are not evenly spread, but a
+        half that turns out empty costs one request and halves what is searched."""
+        widest = max(gaps, key=lambda gap: gap.width(self.top), default=None)
+        if widest is None or widest.width(self.top) < worth:
+            return None
+        whole = sum(gap.width(self.top) for gap in self.gaps)
+        return widest if self.left * widest.width(self.top) >= worth * whole else None
