@@ -39,6 +39,17 @@ def test_a_second_run_with_nothing_changed_asks_twice_at_most_and_writes_nothing
         assert not LeadChange.objects.filter(run=run).exists()
 
 
+def test_names_read_a_moment_ago_are_not_read_again_when_the_crms_clock_is_ahead(
+    box: Sandbox, connect: Connect, refresh: Refresh
+) -> None:
+    box.advance(3600)
+    connection, _ = connect(box)
+    refresh(connection)
+    box.reset_stats()
+    refresh(connection)
+    assert "GET /crm/v3/owners" not in box.stats().paths
+
+
 def test_a_change_in_the_crm_reaches_the_lead_at_the_next_refresh(
     box: Sandbox, connect: Connect, refresh: Refresh
 ) -> None:

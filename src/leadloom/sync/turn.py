@@ -109,7 +109,8 @@ class Turn:
 
     def refresh_tables(self) -> None:
         """Read owners and labels when the ones we hold are old. Runs beside the first request."""
-        if self.fresh_tables is None and plan.needs_tables(self.run, self.connection, now=self.now):
+        ours = datetime.now(UTC)  # when we last read them is by our clock
+        if self.fresh_tables is None and plan.needs_tables(self.run, self.connection, now=ours):
             fresh: Tables = {}
             read_tables(self.provider.tables(), self.source, fresh)
             self.fresh_tables = {name: dict(rows) for name, rows in fresh.items()}
@@ -190,7 +191,7 @@ def take_turn(
         client=client,
         source=source,
         mapper=Mapper(provider, account, region, tables),
-        steps=plan.steps(run, connection, provider, now=now),
+        steps=plan.steps(run, connection, provider, now=datetime.now(UTC)),
         now=now,
         deadline=deadline,
     )
