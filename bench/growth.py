@@ -11,6 +11,7 @@ import re
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ PAGES = 300
 PLANS = 200
 LOOKS = 30
 SAMPLE_LEAST = 2_000
+TICKERS = 16
+TICK_S = 5
 
 type Database = psycopg.Connection[tuple[Any, ...]]
 
@@ -91,6 +94,7 @@ def measure(wish: Wish) -> list[Row]:
             _fill(database, layout, accounts, each if partitions < 1024 else 1)
             rows += _facts(database, url, layout, accounts, each)
         rows += _moving(database, accounts) + _keys(database)
+        rows += _notifying(database, url)
         return [*rows, *_swapping(house, database)]
 
 
@@ -312,6 +316,31 @@ def _keys(database: Database) -> list[Row]:
         Row("other unique keys without account_id", ", ".join(unique) or "none", "directory tables only"),
         Row("references without account_id", ", ".join(text for text, kind in keys if kind == "f") or "none"),
     ]
+
+
+def _notifying(database: Database, url: str) -> list[Row]:
+    """Commits that notify take turns for as long as each is written to disk; others are written together."""
+    _run(database, "CREATE TABLE growth_ticks AS SELECT id, 0 AS ticks FROM generate_series(1, 16) AS id")
+    return [
+        Row(f"commits a second of {TICKERS} connections, {what}", f"{_commits_a_second(url, extra):,.0f}")
+        for what, extra in (("silent", ""), ("each notifying", "; SELECT pg_notify('growth', '1')"))
+    ]
+
+
+def _commits_a_second(url: str, extra: str) -> float:
+    end = time.monotonic() + TICK_S
+
+    def tick(number: int) -> int:
+        done = 0
+        with psycopg.connect(url) as own:
+            while time.monotonic() < end:
+                _run(own, f"UPDATE growth_ticks SET ticks = ticks + 1 WHERE id = {number}{extra}")
+                own.commit()
+                done += 1
+        return done
+
+    with ThreadPoolExecutor(TICKERS) as pool:
+        return sum(pool.map(tick, range(1, TICKERS + 1))) / TICK_S
 
 
 def _swapping(house: House, database: Database) -> list[Row]:
