@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SIZES = (100, 1_000, 10_000)
 CONTACTS = 5
-WATCHED = 50  # connections in the hour whose statements are counted, which is not timed: logging costs
+WATCHED = 800  # connections in the hour whose statements are counted, which is not timed: logging costs
 OVERLAP_S = 600  # longer than any provider reads back
 LONGEST_S = 3600
 QUEUE = ("procrastinate_jobs", "procrastinate_events", "procrastinate_periodic_defers")
@@ -66,15 +66,14 @@ def measure(wish: Wish) -> list[Row]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="leadloom-bench-")))
         street = stack.enter_context(open_street(folder, latency_ms=wish.latency_ms))
-        with street.workers(1):
-            street.settle(min(WATCHED, most))
-            statements = street.statements_of_an_hour()
         hours = []
         for size in sizes:
             street.settle(size)
             with street.workers(wish.workers or 1):
                 street.hour(of=10)  # a worker's first pass loads what all others use
                 hours.append(street.hour(changed=wish.changed))
+        with street.workers(1):
+            statements = street.statements_of_an_hour(of=min(WATCHED, most))
     return [*_rows(hours, wish.changed), Row("statements a quiet connection", f"{statements:.0f}")]
 
 
@@ -226,19 +225,17 @@ class Street:
             done, seconds, starting_s, worker, postgres, crm, requests, int(commits), int(wal), self._peak_mb(), left
         )
 
-    def statements_of_an_hour(self) -> float:
+    def statements_of_an_hour(self, *, of: int) -> float:
         """How many statements a connection costs, as the server logs them."""
         log = self._data / "log"
         self.hour(of=10)
         self._set("log_statement", "all")
         size = log.stat().st_size
-        hour = self.hour()
+        hour = self.hour(of=of)
         self._set("log_statement", "none")
         with log.open("rb") as file:
             file.seek(size)
             text = file.read()
-        if keep := os.environ.get("BENCH_STATEMENTS"):
-            Path(keep).write_bytes(text)
         return (text.count(b"LOG:  statement: ") + text.count(b"LOG:  execute ")) / hour.connections
 
     def _set(self, name: str, value: str) -> None:
