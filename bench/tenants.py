@@ -47,6 +47,8 @@ class Hour:
     commits: int
     wal_bytes: int
     worker_peak_mb: float
+    refresh_waited_s: float
+    """Of somebody who pressed Refresh when half the passes were made."""
     left: dict[str, int]
 
     @property
@@ -91,6 +93,7 @@ def _rows(hours: list[Hour], changed: int) -> list[Row]:
             Row(f"{name}: requests each", requests, "1 to 2"),
             Row(f"{name}: commits and WAL each", f"{hour.commits * each:.1f}, {hour.wal_bytes * each / 1000:.1f} kB"),
             Row(f"{name}: wall", f"{hour.seconds:.1f} s, all started after {hour.starting_s:.1f} s"),
+            Row(f"{name}: a Refresh in the middle waits", f"{hour.refresh_waited_s:.2f} s"),
             Row(f"{name}: peak memory of a worker", f"{hour.worker_peak_mb:.0f} MB", "<= 180 MB"),
             Row(f"{name}: left in the queue", left),
         ]
@@ -170,8 +173,7 @@ class Street:
         """Let the street have so many accounts."""
         from leadloom.connections.secrets import seal
 
-        [(there,)] = self._admin.execute("SELECT count(*) FROM crm_connections").fetchall()
-        new = self._admin.execute(_ACCOUNTS, {"like": self._account, "count": size - there}).fetchall()
+        new = self._admin.execute(_ACCOUNTS, {"like": self._account, "count": size - self._size()}).fetchall()
         sealed = [
             (account, f"portal-{account}", seal(self._box.token, f"connection:{account}:hubspot:portal-{account}"))
             for (account,) in new
@@ -214,7 +216,9 @@ class Street:
         self._admin.execute(_DUE, [of])
         before, began = self._spent(), time.monotonic()
         starting_s = self._strike()
-        self._await_all(began)
+        self._await(f"{_ACTIVE} > {(of or self._size()) // 2}", began)
+        refresh = self._press_refresh()
+        self._await(f"{_ACTIVE} > 0", began)
         seconds = time.monotonic() - began
         worker, postgres, crm, commits, wal = (now - then for now, then in zip(self._spent(), before, strict=True))
         done, requests, others = self._admin.execute(_DONE, [last]).fetchall()[0]
@@ -222,7 +226,18 @@ class Street:
             raise SystemExit(f"{done} runs are done, {others} are not")
         left = {table: self._value(f"SELECT count(*) FROM {table}") for table in QUEUE}
         return Hour(
-            done, seconds, starting_s, worker, postgres, crm, requests, int(commits), int(wal), self._peak_mb(), left
+            done,
+            seconds,
+            starting_s,
+            worker,
+            postgres,
+            crm,
+            requests,
+            int(commits),
+            int(wal),
+            self._peak_mb(),
+            self._waited(*refresh),
+            left,
         )
 
     def statements_of_an_hour(self, *, of: int) -> float:
@@ -253,11 +268,30 @@ class Street:
             time.sleep(0.05)
         return time.monotonic() - began
 
-    def _await_all(self, began: float) -> None:
-        while self._value(_ACTIVE):
+    def _await(self, goes_on: str, began: float) -> None:
+        while self._value(f"SELECT ({goes_on})::integer"):
             if time.monotonic() - began > LONGEST_S:
                 raise SystemExit("the hour takes more than an hour")
             time.sleep(0.2)
+
+    def _press_refresh(self) -> tuple[int, float]:
+        """Of the first connection, whether or not its hourly pass is made already; answers the run, and when."""
+        from leadloom.accounts.scope import account_scope
+        from leadloom.connections.models import Connection
+        from leadloom.connections.services import request_run
+
+        pressed = time.time()
+        with account_scope(self._account):
+            run, _ = request_run(connection=Connection.objects.get(pk=self._connection), trigger="manual")
+        return run.pk, pressed
+
+    def _waited(self, run: int, pressed: float) -> float:
+        query = "SELECT extract(epoch FROM started_at) FROM sync_runs WHERE id = %s"
+        [(started,)] = self._admin.execute(query, [run]).fetchall()
+        return max(0.0, float(started) - pressed)
+
+    def _size(self) -> int:
+        return self._value("SELECT count(*) FROM crm_connections")
 
     def _value(self, query: str) -> int:
         [(value,)] = self._admin.execute(query.encode()).fetchall()
@@ -327,9 +361,9 @@ UPDATE crm_connections SET next_due_at = clock_timestamp()
            THEN interval '0' ELSE interval '1 hour' END
 """
 
-_ACTIVE = "SELECT count(*) FROM sync_runs WHERE state IN ('queued', 'running', 'waiting')"
+_ACTIVE = "(SELECT count(*) FROM sync_runs WHERE state IN ('queued', 'running', 'waiting'))"
 
 _DONE = """
 SELECT count(*) FILTER (WHERE state = 'done'), coalesce(sum(requests), 0), count(*) FILTER (WHERE state <> 'done')
-FROM sync_runs WHERE id > %s
+FROM sync_runs WHERE id > %s AND trigger = 'cron'
 """
