@@ -169,6 +169,22 @@ def test_a_second_request_joins_the_run_under_way() -> None:
 
 
 @pytest.mark.django_db
+def test_a_person_who_joins_an_hourly_run_that_waits_for_its_turn_brings_it_to_the_front() -> None:
+    account = make_member().account
+    hour = [make_connection(account, external_account_id=f"{number}", next_due_at=PAST) for number in range(3)]
+    start_due_runs()
+    with account_scope(account.pk):
+        run, joined = request_run(connection=hour[2], trigger="manual")
+        request_run(connection=hour[1], trigger="cron")
+    assert joined
+    with db.cursor() as cursor:
+        cursor.execute("SELECT args ->> 'run_id' FROM procrastinate_jobs ORDER BY priority DESC, id LIMIT 1")
+        assert cursor.fetchone() == (str(run.pk),)
+        cursor.execute("SELECT count(*) FROM procrastinate_jobs")
+        assert cursor.fetchone() == (4,)
+
+
+@pytest.mark.django_db
 def test_pausing_stops_the_run_under_way() -> None:
     connection = make_connection(make_member().account)
     with account_scope(connection.account_id):

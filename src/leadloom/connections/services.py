@@ -28,7 +28,7 @@ from leadloom.live.notify import announce
 from leadloom.providers.base import CrmAccount, Provider
 from leadloom.providers.catalogue import all_providers
 from leadloom.providers.catalogue import provider as provider_of
-from leadloom.sync.doorbell import ring
+from leadloom.sync.doorbell import PRIORITY, ring
 
 log = structlog.get_logger()
 
@@ -133,8 +133,10 @@ def request_run(
         return request_run(connection=connection, trigger=trigger, strategy=strategy, member=member)
     if made is None:
         _hurry(run, trigger)
-    if made or run.state == RunState.WAITING:
-        ring(run)
+    priority = PRIORITY[Trigger(trigger)]
+    is_overtaken = run.state == RunState.QUEUED and priority > PRIORITY[Trigger(run.trigger)]
+    if made or run.state == RunState.WAITING or is_overtaken:
+        ring(run, priority=priority)
     return run, made is None
 
 
