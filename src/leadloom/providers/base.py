@@ -114,6 +114,10 @@ class SideBySide(Feed, Protocol):
         """The page with ``next`` for the whole pass: where it stands once this page is saved too. ``cursor`` is where
         the pass stands by now; the lane may have been closed, or moved its end, since it was asked."""
 
+    def more(self, cursor: Cursor) -> Cursor | None:
+        """Where the pass stands with one more lane, or None when there is too little left for one. Asked for while the
+        engine waits for the vendor and could be reading."""
+
 
 @dataclass(frozen=True, slots=True)
 class TablePage:

@@ -85,25 +85,33 @@ class Gaps:
     def _without_closed(self, gaps: Sequence[Gap], read: int) -> "Gaps":
         return replace(self, gaps=tuple(gap for gap in gaps if not gap.is_closed), left=max(0, self.left - read))
 
-    def shared_out(self, *, up: int, down: int) -> "Gaps":
-        """With so many lanes going up and down, where there is enough left for them."""
-        gaps, lanes = list(self.gaps), self.lanes
-        while len(gaps) < up:
-            widest = self._widest([gap for gap in gaps if gap.after is not None and not gap.is_jump], 2 * WORTH)
-            if widest is None:
-                break
-            middle = widest.low + 1 + widest.width(self.top) // 2
-            above = replace(widest, up=lanes, low=middle - 1, after=str(middle), is_jump=True)
-            at = gaps.index(widest)
-            gaps[at : at + 1] = [replace(widest, high=middle, down=None, is_exhausted=False), above]
-            lanes += 1
-        while sum(gap.down is not None for gap in gaps) < down:
-            widest = self._widest([gap for gap in gaps if gap.down is None and not gap.is_exhausted], WORTH)
-            if widest is None:
-                break
-            gaps[gaps.index(widest)] = replace(widest, down=lanes)
-            lanes += 1
-        return replace(self, gaps=tuple(gaps), lanes=lanes)
+    def one_more(self, *, up: int, down: int) -> "Gaps | None":
+        """With one more lane, of at most so many going up and down. None when there is too little left for one."""
+        falling = sum(gap.down is not None for gap in self.gaps)
+        first_down = self._with_one_down() if falling == 0 < down else None
+        another_up = self._split() if first_down is None and len(self.gaps) < up else None
+        another_down = self._with_one_down() if another_up is None and falling < down else None
+        return first_down or another_up or another_down
+
+    def _with_one_down(self) -> "Gaps | None":
+        free = [gap for gap in self.gaps if gap.down is None and not gap.is_exhausted]
+        widest = self._widest(free, WORTH)
+        return None if widest is None else self._replaced(widest, replace(widest, down=self.lanes))
+
+    def _split(self) -> "Gaps | None":
+        begun = [gap for gap in self.gaps if gap.after is not None and not gap.is_jump]
+        widest = self._widest(begun, 2 * WORTH)
+        if widest is None:
+            return None
+        middle = widest.low + 1 + widest.width(self.top) // 2
+        below = replace(widest, high=middle, down=None, is_exhausted=False)
+        return self._replaced(
+            widest, below, replace(widest, up=self.lanes, low=middle - 1, after=str(middle), is_jump=True)
+        )
+
+    def _replaced(self, gap: Gap, *by: Gap) -> "Gaps":
+        at = self.gaps.index(gap)
+        return replace(self, gaps=(*self.gaps[:at], *by, *self.gaps[at + 1 :]), lanes=self.lanes + 1)
 
     def _widest(self, gaps: Sequence[Gap], worth: int) -> Gap | None:
         """The widest gap, if by its share of the ids it holds ``worth`` contacts: ids are not evenly spread, but a

@@ -15,8 +15,9 @@ from django.db import connection
 
 from leadloom.providers.base import Limit, Provider, Reply, Request
 
-BURST = 4  # requests that may go at once after a pause; kept small, so that rolling windows stay under the limit
-SPARE = 1  # a request may reach the vendor a little later than the next one does
+BURST = 3  # requests that may go at once after a pause; kept small, so that rolling windows stay under the limit
+SPARE = 2  # one may reach the vendor a little later than the next, and one that proves a credential is not paced
+SLOWER = 1.04  # so much where a limit is too small to spare one
 RESERVE_FOR = timedelta(milliseconds=500)  # how far ahead one reservation reaches
 UNPACED_BELOW = timedelta(milliseconds=2)  # a limit this high needs no bucket
 
@@ -29,6 +30,7 @@ class SharedPace:
         self._key = hashlib.sha256(f"{provider.slug}:{key}".encode()).hexdigest()[:32]
         self._limits: dict[str, Limit] = dict(provider.limits)
         self._slots: Mapping[str, deque[float]] = {pool: deque() for pool in self._limits}
+        self._latest: dict[str, float] = {}
         self._lock = threading.Lock()
         self._wait = wait
         self.waited_s = 0.0
@@ -57,11 +59,16 @@ class SharedPace:
         if interval < UNPACED_BELOW:
             return 0.0
         slots = self._slots[pool]
+        burst = burst_of(limit)
         if not slots:
             count = max(1, int(RESERVE_FOR / interval))
-            start = time.monotonic() + _reserve(f"{self._key}:{pool}", interval, count, burst_of(limit))
+            start = time.monotonic() + _reserve(f"{self._key}:{pool}", interval, count, burst)
             slots.extend(start + i * interval.total_seconds() for i in range(count))
-        return slots.popleft()
+        at = slots.popleft()
+        if not burst:  # a slot that was missed is not made up for by two requests at once
+            at = max(at, self._latest.get(pool, 0.0) + interval.total_seconds())
+            self._latest[pool] = max(at, time.monotonic())
+        return at
 
 
 def burst_of(limit: Limit) -> int:
@@ -73,7 +80,8 @@ def spacing(limit: Limit) -> timedelta:
     """The time between requests at which no rolling window can hold more than the limit, a burst included."""
     spare = SPARE if limit.requests >= 50 else 0
     steady = max(1, limit.requests - burst_of(limit) - spare)
-    return limit.per / steady + timedelta(microseconds=1)  # division rounds; a limit must not be rounded up
+    slower = 1 if spare else SLOWER  # division rounds; a limit must not be rounded up
+    return limit.per / steady * slower + timedelta(microseconds=1)
 
 
 def _reserve(key: str, interval: timedelta, count: int, burst: int) -> float:

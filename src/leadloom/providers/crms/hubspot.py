@@ -95,8 +95,8 @@ PROPERTIES = (
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """All contacts: the newest two hundred at once, then the list in the order of ids, and beside it, in larger
-    accounts, more of the list from further up and the search from the top down.
+    """All contacts: the newest two hundred at once, then the list in the order of ids, and beside it, where there are
+    many, the search from the top down and more of the list from further up.
 
     The list shows no total and is not in order of creation, hence the search before it. Contacts made while the list
     is walked can land behind the cursor: the engine reads the changes since the start afterwards.
@@ -113,7 +113,7 @@ class Everything:
     exact: bool = False
 
     def first(self, *, bookmark: str | None, now: datetime) -> Cursor:  # noqa: ARG002 - everything needs no bookmark
-        return {"step": "newest", "started": now.isoformat(), "latest": None, "edge": {}, "exact": self.exact}
+        return {"step": "newest", "started": now.isoformat(), "latest": None, "edge": {}, "is_exact": self.exact}
 
     def lanes(self, cursor: Cursor) -> Mapping[str, Cursor]:
         if cursor["step"] != "lanes":
@@ -180,12 +180,13 @@ class Everything:
         following: Cursor = {"step": "list", **reached}
         ids = _numbers(records)
         if total is not None and total >= WORTH_LANES and ids:
-            gaps = Gaps.all(top=max(ids), left=total)
             following = {
-                "step": "lanes",
-                "exact": cursor.get("exact", False),
                 **reached,
-                **self._shared_out(cursor, gaps),
+                **Gaps.all(top=max(ids), left=total).as_json(),
+                "step": "lanes",
+                "shown": reached["latest"],
+                "is_exact": cursor.get("is_exact", False),
+                "is_searched": False,
             }
         return Page(records=records, merged=_merges(records), next=following, total=total)
 
@@ -201,14 +202,23 @@ class Everything:
             gaps = _gaps(cursor).rise(int(number), ids, str(page.next["after"]) if page.next else None)
         else:
             gaps = _gaps(cursor).fall(int(number), ids, is_last=page.next is None)
-        counts = cursor["exact"] or way == "down"
+        counts = way == "down" or not cursor["is_searched"]
         joined: Cursor = {**cursor, **(_reach(cursor, page.records) if counts else {})}
         if gaps.gaps:
-            return replace(page, next={**joined, **self._shared_out(cursor, gaps)})
+            return replace(page, next={**joined, **gaps.as_json()})
         return replace(page, next=None, bookmark=_bookmark(joined, previous=None))
 
-    def _shared_out(self, cursor: Cursor, gaps: Gaps) -> dict[str, JSON]:
-        return gaps.shared_out(up=LISTS_AT_ONCE, down=0 if cursor.get("exact") else SEARCHES_AT_ONCE).as_json()
+    def more(self, cursor: Cursor) -> Cursor | None:
+        if cursor["step"] != "lanes":
+            return None
+        gaps = _gaps(cursor).one_more(up=LISTS_AT_ONCE, down=0 if cursor["is_exact"] else SEARCHES_AT_ONCE)
+        if gaps is None:
+            return None
+        opened: Cursor = {**cursor, **gaps.as_json()}
+        if cursor["is_searched"] or all(gap.down is None for gap in gaps.gaps):
+            return opened
+        # From here on only what the search shows tells how far the pass reaches.
+        return {**opened, "is_searched": True, "latest": cursor["shown"], "edge": {}}
 
 
 def _gaps(cursor: Cursor) -> Gaps:
