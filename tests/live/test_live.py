@@ -18,6 +18,7 @@ from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
 from leadloom.live.hub import MOST_A_SECOND, MOST_WAITING, Mailbox, rest_s
 from leadloom.live.notify import announce
+from leadloom.site.web import MOST_DESCRIPTORS
 from leadloom.sync.sink import announce_run
 
 type Word = dict[str, Any]
@@ -155,6 +156,11 @@ def test_open_dashboards_hold_no_thread_each(web: Web, alice: Member, watch: Cal
     assert psutil.Process(web.process.pid).num_threads() < before + 6
     say(alice, 4)
     assert all(stream.until(is_lead(4)) for stream in streams)
+
+
+def test_a_web_process_takes_as_many_descriptors_as_dashboards_may_need(web: Web) -> None:
+    soft, hard = psutil.Process(web.process.pid).rlimit(psutil.RLIMIT_NOFILE)
+    assert soft >= (MOST_DESCRIPTORS if hard == psutil.RLIM_INFINITY else min(MOST_DESCRIPTORS, hard))
 
 
 def test_the_dashboards_look_again_after_the_database_was_away(

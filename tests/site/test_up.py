@@ -124,6 +124,14 @@ def test_a_port_in_use_is_one_sentence(run: Run) -> None:
     )
 
 
+def test_a_wrong_setting_is_one_sentence_and_ends_what_was_loading_already(run: Run, folder: Path) -> None:
+    done = run("up", "--port", "0", SYNC_SCHEDULE="hourly")
+    assert done.returncode == 2
+    assert done.stderr.startswith("leadloom: SYNC_SCHEDULE must be a cron expression")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert nothing_runs_for(folder, within_s=2)
+
+
 @pytest.fixture
 def plain_user() -> Iterator[str]:
     """Somebody who is not root and owns nothing here."""
