@@ -3,7 +3,7 @@
 The thread opens streams, one after another, and runs nothing while they are open.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +11,7 @@ from asgiref.sync import ThreadSensitiveContext
 
 STREAM = "/live"
 
-type Scope = MutableMapping[str, Any]
+type Scope = dict[str, Any]
 type Receive = Callable[[], Awaitable[Any]]
 type Send = Callable[[Any], Awaitable[None]]
 type Application = Callable[[Scope, Receive, Send], Awaitable[None]]
