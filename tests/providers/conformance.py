@@ -10,10 +10,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from random import Random
 from typing import Any, Protocol, cast
 
 from leadloom.contact import JSON, Contact
-from leadloom.providers.base import CrmAccount, Cursor, Feed, Gone, Merge, Page, Record, Reply, Request, TableFeed
+from leadloom.providers.base import (
+    CrmAccount,
+    Cursor,
+    Feed,
+    Gone,
+    Merge,
+    Page,
+    Record,
+    Reply,
+    Request,
+    SideBySide,
+    TableFeed,
+)
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -135,3 +148,36 @@ def in_our_words(contact: Contact, wanted: dict[str, JSON]) -> dict[str, Any]:
         },
     }
     return {name: plain[name] if name in plain else getattr(contact, name) for name in wanted}
+
+
+def walk_side_by_side(
+    feed: SideBySide,
+    crm: Crm,
+    dice: Random,
+    *,
+    now: datetime = NOW,
+    start: Cursor | None = None,
+    requests_before_a_crash: int = 10**9,
+) -> Walk:
+    """Walk a feed in as many lanes as it offers, answered in any order, up to a crash. ``cursors`` are the pass's, as
+    they would be saved after each page; a crash may lose the answers of all lanes."""
+    done = Walk()
+    cursor: Cursor | None = kept(start or feed.first(bookmark=None, now=now))
+    asked: dict[str, tuple[Cursor, Reply]] = {}
+    while cursor is not None and len(done.requests) < requests_before_a_crash:
+        if dice.random() < 0.5:
+            cursor = kept(feed.more(cursor) or cursor)
+        lanes = feed.lanes(cursor)
+        assert lanes, "a pass without a lane would never end"
+        for lane, at in lanes.items():
+            if lane not in asked:
+                request = feed.request(at)
+                asked[lane] = (at, crm.answer(request))
+                done.requests.append(request)
+        lane = dice.choice(sorted(asked))
+        page = feed.join(cursor, lane, feed.read(*asked.pop(lane)))
+        done.pages.append(page)
+        cursor = kept(page.next) if page.next is not None else None
+        if cursor is not None:
+            done.cursors.append(cursor)
+    return done

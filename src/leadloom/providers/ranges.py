@@ -32,9 +32,6 @@ class Gap:
     is_exhausted: bool = False
     """The index knows nothing more in it. What it lacks is for the lane going up."""
 
-    def width(self, top: int) -> int:
-        return max(0, (top + 1 if self.high is None else self.high) - self.low - 1)
-
     @property
     def is_closed(self) -> bool:
         return self.high is not None and self.low + 1 >= self.high
@@ -69,7 +66,7 @@ class Gaps:
                 gaps.append(gap)
             elif after is not None:
                 gaps.append(replace(gap, low=max([gap.low, *ids]), after=after, is_jump=False))
-        return self._without_closed(gaps, len(ids))
+        return self._without_closed(gaps, ids)
 
     def fall(self, lane: int, ids: Sequence[int], *, is_last: bool) -> "Gaps":
         """The lane going down has read ``ids``, and the index knows more unless ``is_last``."""
@@ -80,10 +77,11 @@ class Gaps:
                 continue
             high = min(ids, default=gap.high)
             gaps.append(replace(gap, high=high, down=None if is_last else lane, is_exhausted=is_last))
-        return self._without_closed(gaps, len(ids))
+        return self._without_closed(gaps, ids)
 
-    def _without_closed(self, gaps: Sequence[Gap], read: int) -> "Gaps":
-        return replace(self, gaps=tuple(gap for gap in gaps if not gap.is_closed), left=max(0, self.left - read))
+    def _without_closed(self, gaps: Sequence[Gap], read: Sequence[int]) -> "Gaps":
+        open_ones = tuple(gap for gap in gaps if not gap.is_closed)
+        return replace(self, gaps=open_ones, top=max([self.top, *read]), left=max(0, self.left - len(read)))
 
     def one_more(self, *, up: int, down: int) -> "Gaps | None":
         """With one more lane, of at most so many going up and down. None when there is too little left for one."""
@@ -103,7 +101,7 @@ class Gaps:
         widest = self._widest(begun, 2 * WORTH)
         if widest is None:
             return None
-        middle = widest.low + 1 + widest.width(self.top) // 2
+        middle = widest.low + 1 + self._width(widest) // 2
         below = replace(widest, high=middle, down=None, is_exhausted=False)
         return self._replaced(
             widest, below, replace(widest, up=self.lanes, low=middle - 1, after=str(middle), is_jump=True)
@@ -116,8 +114,11 @@ class Gaps:
     def _widest(self, gaps: Sequence[Gap], worth: int) -> Gap | None:
         """The widest gap, if by its share of the ids it holds ``worth`` contacts: ids are not evenly spread, but a
         half that turns out empty costs one request and halves what is searched."""
-        widest = max(gaps, key=lambda gap: gap.width(self.top), default=None)
-        if widest is None or widest.width(self.top) < worth:
+        widest = max(gaps, key=self._width, default=None)
+        if widest is None or self._width(widest) < worth:
             return None
-        whole = sum(gap.width(self.top) for gap in self.gaps)
-        return widest if self.left * widest.width(self.top) >= worth * whole else None
+        return widest if self.left * self._width(widest) >= worth * sum(map(self._width, self.gaps)) else None
+
+    def _width(self, gap: Gap) -> int:
+        """How many ids it may hold; of one without an end, at least as many as there are contacts left."""
+        return (max(self.top, gap.low + self.left) + 1 if gap.high is None else gap.high) - gap.low - 1
