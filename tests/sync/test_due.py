@@ -91,6 +91,28 @@ def test_the_runs_of_an_hour_share_jobs_and_each_is_named_once() -> None:
         assert Run.objects.filter(state=RunState.QUEUED, trigger="cron").count() == 35
 
 
+def test_schedulers_that_strike_at_the_same_moment_start_each_run_once(committed: None) -> None:
+    account = make_member().account
+    due = [make_connection(account, external_account_id=f"{number}", next_due_at=PAST).pk for number in range(100)]
+    reports: list[DueReport] = []
+
+    def strike() -> None:
+        try:
+            reports.append(start_due_runs())
+        finally:
+            connections.close_all()
+
+    threads = [Thread(target=strike) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [report.failed for report in reports] == [0] * 4
+    with account_scope(account.pk):
+        assert sorted(Run.objects.values_list("connection_id", flat=True)) == due
+        assert rung_for() == sorted(Run.objects.values_list("pk", flat=True))
+
+
 @pytest.mark.django_db
 def test_starting_the_hour_leaves_no_account_in_scope() -> None:
     make_connection(make_member().account, next_due_at=PAST)
