@@ -47,6 +47,19 @@ def test_a_killed_worker_repeats_a_page_but_loses_none_and_another_takes_over_wi
         assert_complete(connection, run, box)
 
 
+def test_a_worker_killed_while_it_reads_in_several_places_loses_no_contact(
+    start_worker: Callable[[], Worker], connect: Callable[[Sandbox], tuple[Connection, Run]], until: Until
+) -> None:
+    with Sandbox(contacts=CONTACTS, latency_ms=250) as box:
+        first = start_worker()
+        connection, run = connect(box)
+        until(run, lambda run: bool(run.cursor) and len(run.cursor.get("gaps", ())) >= 2)
+        first.kill()
+        start_worker()
+        run = until(run, lambda run: run.state == RunState.DONE)
+        assert_complete(connection, run, box)
+
+
 def test_a_deploy_hands_a_run_over_at_its_next_page(
     start_worker: Callable[[], Worker], connect: Callable[[Sandbox], tuple[Connection, Run]], until: Until
 ) -> None:
