@@ -183,8 +183,14 @@ class Street:
             with cursor.copy("COPY new_tenants FROM STDIN") as copy:
                 for row in sealed:
                     copy.write_row(row)
-            for statement in (_CONNECTIONS, _LEADS, _CONTACTS):
-                cursor.execute(statement, {"like": self._account, "connection": self._connection})
+            values = {"like": self._account, "connection": self._connection}
+            for table, statement in (
+                ("crm_connections", _CONNECTIONS),
+                ("leads", _LEADS),
+                ("source_contacts", _CONTACTS),
+            ):
+                [(columns,)] = cursor.execute(_COLUMNS, [table]).fetchall()
+                cursor.execute(statement.format(columns=columns).encode(), values)
         self._admin.execute("VACUUM ANALYZE")
 
     @contextmanager
@@ -331,28 +337,39 @@ RETURNING id
 """
 
 _CONNECTIONS = """
-INSERT INTO crm_connections
-SELECT (jsonb_populate_record(c, jsonb_build_object(
-    'id', nextval(pg_get_serial_sequence('crm_connections', 'id')), 'account_id', n.account,
-    'external_account_id', n.portal, 'created_by_id', NULL, 'sealed_credentials', n.sealed))).*
-FROM crm_connections c, new_tenants n WHERE c.id = %(connection)s
+INSERT INTO crm_connections ({columns})
+SELECT {columns} FROM (
+    SELECT (jsonb_populate_record(c, jsonb_build_object(
+        'id', nextval(pg_get_serial_sequence('crm_connections', 'id')), 'account_id', n.account,
+        'external_account_id', n.portal, 'created_by_id', NULL, 'sealed_credentials', n.sealed))).*
+    FROM crm_connections c, new_tenants n WHERE c.id = %(connection)s
+) copied
 """
 
 _LEADS = """
-INSERT INTO leads
-SELECT (jsonb_populate_record(l, jsonb_build_object(
-    'id', nextval(pg_get_serial_sequence('leads', 'id')), 'account_id', n.account, 'crm_connection_id', c.id))).*
-FROM leads l, new_tenants n JOIN crm_connections c ON c.account_id = n.account WHERE l.account_id = %(like)s
+INSERT INTO leads ({columns})
+SELECT {columns} FROM (
+    SELECT (jsonb_populate_record(l, jsonb_build_object(
+        'id', nextval(pg_get_serial_sequence('leads', 'id')), 'account_id', n.account, 'crm_connection_id', c.id))).*
+    FROM leads l, new_tenants n JOIN crm_connections c ON c.account_id = n.account WHERE l.account_id = %(like)s
+) copied
 """
 
 _CONTACTS = """
-INSERT INTO source_contacts
-SELECT (jsonb_populate_record(s, jsonb_build_object(
-    'account_id', n.account, 'connection_id', c.id, 'lead_id', l.id))).*
-FROM source_contacts s, new_tenants n
-JOIN crm_connections c ON c.account_id = n.account
-JOIN leads l ON l.account_id = n.account
-WHERE s.account_id = %(like)s AND l.crm_id = s.external_id
+INSERT INTO source_contacts ({columns})
+SELECT {columns} FROM (
+    SELECT (jsonb_populate_record(s, jsonb_build_object(
+        'account_id', n.account, 'connection_id', c.id, 'lead_id', l.id))).*
+    FROM source_contacts s, new_tenants n
+    JOIN crm_connections c ON c.account_id = n.account
+    JOIN leads l ON l.account_id = n.account
+    WHERE s.account_id = %(like)s AND l.crm_id = s.external_id
+) copied
+"""
+
+_COLUMNS = """
+SELECT string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position) FROM information_schema.columns
+WHERE table_schema = 'public' AND table_name = %s AND is_generated = 'NEVER'
 """
 
 _DUE = """
