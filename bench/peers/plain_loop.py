@@ -14,8 +14,10 @@ from psycopg.types.json import Jsonb
 url, token, dsn, schema, properties = sys.argv[1:]
 
 FIND = """
-SELECT id FROM leads WHERE crm_id = %(crm_id)s OR (phone = %(phone)s AND phone <> '')
-OR (email = %(email)s AND email <> '') LIMIT 1
+SELECT id FROM leads WHERE crm_id = %(crm_id)s
+UNION ALL SELECT id FROM leads WHERE phone = %(phone)s AND phone <> ''
+UNION ALL SELECT id FROM leads WHERE email = %(email)s AND email <> ''
+LIMIT 1
 """
 INSERT = """
 INSERT INTO leads (crm_id, name, phone, email, company, status, stage, raw)
