@@ -18,6 +18,7 @@ import psutil
 import psycopg
 
 if TYPE_CHECKING:
+    from leadloom.accounts.models import Member
     from leadloom.connections.models import Run
     from leadloom.providers.base import Record
     from leadloom.sandbox import Sandbox
@@ -136,6 +137,10 @@ class House:
     @property
     def box(self) -> "Sandbox":
         return self._box
+
+    @property
+    def member(self) -> "Member":
+        return self._member
 
     def newcomer(self) -> "House":
         """The same house for another account."""

@@ -3,12 +3,10 @@
 All lists are keyset-paged: send ``next`` of one page as ``after`` of the next. Reads only.
 """
 
-import base64
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from django.db.models import Q
 from django.http import HttpResponse
 from ninja import Query, Router
 from pydantic import AfterValidator, Field
@@ -17,6 +15,7 @@ from leadloom.accounts.api_auth import ApiRequest, in_account, session_or_token
 from leadloom.accounts.services import audit
 from leadloom.connections.models import Run
 from leadloom.leads.models import Lead, Outcome, SourceContact
+from leadloom.leads.queries import NotAPlace, Place, threads_page
 from leadloom.leads.reasons import REASONS, sentence_for
 from leadloom.leads.records import records_of
 from leadloom.leads.spreadsheet import as_csv
@@ -133,20 +132,12 @@ class RecordsOut(Wire):
 @in_account
 def threads(request: ApiRequest, after: Text = "", limit: Limit = 50, search: Text = "") -> ThreadsOut:
     """Live leads, the latest activity first. ``search`` looks at names, phone numbers and e-mail addresses."""
-    found = Lead.objects.filter(account_id=request.account.pk, archived_at=None)
-    if after:
-        at, pk = _read_place(after)
-        found = found.filter(activity_at__lte=at).filter(Q(activity_at__lt=at) | Q(pk__lt=pk))
-    if words := search.strip():
-        digits = "".join(letter for letter in words if letter in "0123456789")
-        by_phone = Q(phone__contains=digits) if len(digits) > 2 else Q()
-        found = found.filter(Q(name__icontains=words) | Q(email__icontains=words.lower()) | by_phone)
-    leads = list(found.order_by("-activity_at", "-pk")[: limit + 1])
-    page = leads[:limit]
-    return ThreadsOut(
-        threads=[_thread(lead) for lead in page],
-        next=_place(page[-1]) if len(leads) > limit else None,
-    )
+    try:
+        place = Place.read(after) if after else None
+    except NotAPlace:
+        raise ApiError(422, "invalid", "after: not a place in this list.") from None
+    page = threads_page(request.account, after=place, limit=limit, search=search, is_whole=True)
+    return ThreadsOut(threads=[_thread(lead) for lead in page.leads], next=str(page.next) if page.next else None)
 
 
 @router.get("/runs", response={200: RunsOut, 401: Failure, 422: Failure}, summary="The run history")
@@ -275,21 +266,3 @@ def _csv(request: ApiRequest, run_id: int, page: Any, following: str | None) -> 
         query = urlencode({**request.GET.dict(), "after": following})
         response["Link"] = f'<{request.path}?{query}>; rel="next"'
     return response
-
-
-def _place(lead: Lead) -> str:
-    text = f"{lead.activity_at.astimezone(UTC).isoformat()}|{lead.pk}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _read_place(text: str) -> tuple[datetime, int]:
-    try:
-        at, _, pk = (
-            base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode().partition("|")
-        )
-        place = datetime.fromisoformat(at), int(pk)
-    except ValueError:
-        raise ApiError(422, "invalid", "after: not a place in this list.") from None
-    if place[0].tzinfo is None or not 0 <= place[1] <= BIGGEST_ID:
-        raise ApiError(422, "invalid", "after: not a place in this list.")
-    return place

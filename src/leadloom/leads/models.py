@@ -11,12 +11,14 @@ from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce, Concat, Left, Lower, Now
 from psycopg.types.json import Json
 
 from leadloom.accounts.models import Account, Member
 from leadloom.connections.models import Connection, Run
+
+LONGEST_SEARCHED = 400  # characters: an index row has room for no more than 2,700 bytes
 
 
 class TextualJSON(models.JSONField):
@@ -67,6 +69,14 @@ class Lead(models.Model):
     last_crm_sync_at = models.DateTimeField(null=True, help_text="When a sync last wrote something here.")
 
     activity_at = models.DateTimeField(db_default=Now(), help_text="What Recent Threads is ordered by.")
+    searched = models.GeneratedField(
+        expression=Left(
+            Lower(Concat("name", Value("\n"), "email", Value("\n"), Coalesce("phone", Value("")))), LONGEST_SEARCHED
+        ),
+        output_field=models.TextField(),
+        db_persist=True,
+        help_text="What a search looks at: name, e-mail and number, each on a line.",
+    )
     last_message = models.TextField(blank=True)
     last_message_at = models.DateTimeField(null=True)
     last_message_direction = models.CharField(max_length=3, blank=True)
@@ -87,7 +97,12 @@ class Lead(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["account", "-activity_at", "-id"], condition=Q(archived_at=None), name="leads_recent"),
+            models.Index(
+                fields=["account", "-activity_at", "-id"],
+                include=["searched"],  # a search walks this index alone, the latest activity first
+                condition=Q(archived_at=None),
+                name="leads_recent",
+            ),
             models.Index(
                 fields=["account", "phone"], condition=Q(archived_at__isnull=False), name="leads_archived_phone"
             ),
@@ -133,6 +148,10 @@ class SourceContact(models.Model):
     last_run = models.ForeignKey(
         Run, on_delete=models.DO_NOTHING, null=True, db_index=False, db_constraint=False, related_name="+"
     )
+    is_first_import = models.BooleanField(
+        db_default=False,
+        help_text="Created or linked by the first import, and not written since: the mass that no index lists.",
+    )
     updated_at = models.DateTimeField(db_default=Now())
     gone_at = models.DateTimeField(null=True)
     merged_into = models.CharField(max_length=200, blank=True)
@@ -145,6 +164,11 @@ class SourceContact(models.Model):
                 fields=["account", "last_run", "external_id"],
                 condition=Q(outcome__in=["skipped", "failed"]) | Q(needs_review=True),
                 name="source_contacts_to_explain",
+            ),
+            models.Index(
+                fields=["account", "last_run", "external_id"],
+                condition=Q(is_first_import=False),
+                name="source_contacts_of_run",
             ),
         ]
 

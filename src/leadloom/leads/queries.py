@@ -8,9 +8,12 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Lookup, Q, QuerySet, TextField
 from django.db.models.functions import Left
+from django.db.models.sql.compiler import SQLCompiler
 
 from leadloom.accounts.models import Account
 from leadloom.leads.models import Lead
@@ -57,27 +60,50 @@ class ThreadsPage:
     next: Place | None
 
 
-def threads_page(account: Account, *, after: Place | None = None, limit: int = PAGE, search: str = "") -> ThreadsPage:
-    """Live leads, the latest activity first."""
+def threads_page(
+    account: Account, *, after: Place | None = None, limit: int = PAGE, search: str = "", is_whole: bool = False
+) -> ThreadsPage:
+    """Live leads, the latest activity first. ``is_whole``: with all of their texts, not only excerpts.
+
+    Which leads they are is asked of one index alone, which holds what a search looks at; only they are then read.
+    """
     found = _matching(Lead.objects.filter(account_id=account.pk, archived_at=None), search)
     if after is not None:
         found = found.filter(activity_at__lte=after.at).filter(Q(activity_at__lt=after.at) | Q(pk__lt=after.pk))
-    found = found.annotate(notes=Left("crm_description", EXCERPT), last_words=Left("last_message", EXCERPT))
-    leads = list(found.defer("crm_description", "last_message", "pinned").order_by("-activity_at", "-pk")[: limit + 1])
-    page = leads[:limit]
-    return ThreadsPage(page, Place(page[-1].activity_at, page[-1].pk) if len(leads) > limit else None)
+    places = list(found.order_by("-activity_at", "-pk").values_list("activity_at", "pk")[: limit + 1])
+    shown = [pk for _, pk in places[:limit]]
+    leads = Lead.objects.filter(account_id=account.pk, pk__in=shown).defer("pinned", "searched")
+    if not is_whole:
+        leads = leads.annotate(notes=Left("crm_description", EXCERPT), last_words=Left("last_message", EXCERPT))
+        leads = leads.defer("crm_description", "last_message", "pinned", "searched")
+    by_id = {lead.pk: lead for lead in leads}
+    page = [by_id[pk] for pk in shown if pk in by_id]
+    return ThreadsPage(page, Place(*places[limit - 1]) if len(places) > limit else None)
 
 
 def _matching(found: QuerySet[Lead], search: str) -> QuerySet[Lead]:
     """By name, by e-mail, or by a part of the number however it is written: ``(415) 555``, ``0171 234``."""
-    words = " ".join(search.replace("\0", "").split())
+    words = " ".join(search.replace("\0", "").split()).lower()
     if not words:
         return found
-    wanted = Q(name__icontains=words) | Q(email__contains=words.lower())
+    wanted = Q(searched__contains=words)
     digits = "".join(letter for letter in words if letter in "0123456789")
     if len(digits) >= SHORTEST_NUMBER and not any(letter.isalpha() for letter in words):
-        wanted |= Q(phone__contains=digits.removeprefix("00").removeprefix("0") or digits)
+        number = digits.removeprefix("00").removeprefix("0") or digits
+        wanted |= Q(searched__like=f"%\n+%{number}%")  # in the number alone, which comes last
     return found.filter(wanted)
+
+
+@TextField.register_lookup
+class MatchesPattern(Lookup):
+    """``__like``: an SQL pattern made here, of nothing that somebody typed but digits."""
+
+    lookup_name = "like"
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
+        column, of_column = self.process_lhs(compiler, connection)
+        value, of_value = self.process_rhs(compiler, connection)
+        return f"{column} LIKE {value}", (*of_column, *of_value)
 
 
 def has_leads(account: Account) -> bool:

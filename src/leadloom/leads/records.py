@@ -16,6 +16,7 @@ from leadloom.site.wire import Wire
 from leadloom.sync.sentences import sentence
 
 NOT_IMPORTED = (Outcome.SKIPPED, Outcome.FAILED)
+MASS = ("", Outcome.CREATED, Outcome.LINKED)  # what a first import has so much of that the table itself is the list
 
 
 class Unimported(Wire):
@@ -63,6 +64,8 @@ def records_of(run: Run, *, outcome: str, after: str, limit: int) -> Sequence[So
     )
     if outcome:
         found = found.filter(outcome=outcome)
+    if not run.is_first or outcome not in MASS:
+        found = found.filter(is_first_import=False)  # the index of everything but the mass of a first import
     return list(found.defer("raw", "content_hash").order_by("external_id")[:limit])
 
 

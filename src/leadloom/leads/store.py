@@ -50,6 +50,7 @@ class Target:
             "run": self.run_id,
             "provider": self.provider,
             "is_overwrite": self.is_overwrite,
+            "is_first": self.is_first,
         }
 
 

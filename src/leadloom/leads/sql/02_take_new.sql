@@ -36,10 +36,11 @@ WITH made AS (
 ), recorded AS (
     INSERT INTO source_contacts (
         account_id, connection_id, external_id, lead_id, outcome, reason, reason_value, needs_review, match_rule,
-        content_hash, modified_at, name, phones, emails, raw, first_run_id, last_run_id, gone_at, merged_into
+        content_hash, modified_at, name, phones, emails, raw, first_run_id, last_run_id, gone_at, merged_into,
+        is_first_import
     )
     SELECT %(account)s, %(connection)s, i.external_id, made.id, 'created', '', '', false, 'new',
-           i.content_hash, i.modified_at, i.name, i.phones, i.emails, i.raw, %(run)s, %(run)s, NULL, ''
+           i.content_hash, i.modified_at, i.name, i.phones, i.emails, i.raw, %(run)s, %(run)s, NULL, '', %(is_first)s
     FROM made JOIN staged i ON i.external_id = made.crm_id
 ), others AS (
     INSERT INTO incoming

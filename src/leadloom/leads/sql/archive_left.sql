@@ -9,7 +9,7 @@ WITH left_crm AS (
     LIMIT %(slice)s
 ), marked AS (
     UPDATE source_contacts s
-    SET gone_at = now(), outcome = 'gone', reason = 'gone_from_crm', last_run_id = %(run)s, updated_at = now()
+    SET gone_at = now(), outcome = 'gone', reason = 'gone_from_crm', last_run_id = %(run)s, updated_at = now(), is_first_import = false
     FROM left_crm g
     WHERE s.account_id = %(account)s AND s.connection_id = %(connection)s AND s.external_id = g.external_id
     RETURNING s.external_id
