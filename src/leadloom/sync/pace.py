@@ -15,7 +15,7 @@ from django.db import connection
 
 from leadloom.providers.base import Limit, Provider, Reply, Request
 
-BURST = 3  # requests that may go at once after a pause; kept small, so that rolling windows stay under the limit
+BURST = 2  # requests that may go at once after a pause; kept small, so that rolling windows stay under the limit
 SPARE = 2  # one may reach the vendor a little later than the next, and one that proves a credential is not paced
 SLOWER = 1.04  # so much where a limit is too small to spare one
 RESERVE_FOR = timedelta(milliseconds=500)  # how far ahead one reservation reaches

@@ -14,7 +14,7 @@ from leadloom.errors import TryLater, Unreadable
 from leadloom.providers.base import Cursor, Feed, Page, Reply, Request, SideBySide
 
 READ_TRIES = 3
-IMPATIENT_AFTER_S = 0.04  # nothing to read for so long: the vendor's latency, not our work, sets the pace
+IMPATIENT_AFTER_S = 0.05  # nothing to read for so long: the vendor's latency, not our work, sets the pace
 MOST_LANES = 8
 
 
