@@ -11,11 +11,11 @@ from tests.factories import make_connection, make_lead, make_member, make_run
 
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
-from leadloom.connections import cards
 from leadloom.connections.cards import counts_of, tell
 from leadloom.connections.history import fold
 from leadloom.connections.models import Connection, Run, State
 from leadloom.leads.models import SourceContact
+from leadloom.site import kept
 
 pytestmark = pytest.mark.django_db
 
@@ -227,8 +227,8 @@ def test_disconnecting_asks_first_and_keeps_leads(alice: Member, hubspot: Connec
 def test_figures_are_right_as_soon_as_a_pass_has_completed_however_long_counting_takes(
     alice: Member, hubspot: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cards, "QUICK_S", 0.0)  # as if every count were slow,
-    monkeypatch.setattr(cards, "COUNT_SHARE", 1_000_000)  # and kept for hours
+    monkeypatch.setattr(kept, "QUICK_S", 0.0)  # as if every count were slow,
+    monkeypatch.setattr(kept, "SHARE", 1_000_000)  # and kept for hours
     with account_scope(alice.account_id):
         assert counts_of(alice.account).all_leads == 0
     make_lead(alice.account, crm_connection=hubspot)

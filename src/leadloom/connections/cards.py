@@ -3,22 +3,18 @@
 Reads only; called inside the account's scope. The wording is decided by ``tell``, which asks nobody anything.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Lock
 
 from django.db.models import Count, Max, Q, Sum
 
 from leadloom.accounts.models import Account
 from leadloom.connections.models import ACTIVE, Connection, Run, RunState, State, Strategy
 from leadloom.leads.models import Lead, Outcome, SourceContact
+from leadloom.site.kept import Kept
 from leadloom.site.templatetags.look import crm_name
-
-COUNT_SHARE = 20  # a count is kept for twenty times as long as it took: counting costs a twentieth of the time at most
-QUICK_S = 0.02  # what takes less is counted anew each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,29 +147,14 @@ def requests_today(account: Account) -> dict[int, int]:
     return dict(spent.annotate(total=Sum("requests")).order_by())
 
 
-# Counting a million leads takes a quarter of a second, and a dashboard that fills live asks often.
-_kept: dict[int, tuple[float, datetime | None, Counts]] = {}
-_lock = Lock()
+_counts: Kept[int, Counts] = Kept()  # counting a million leads takes a quarter of a second
 
 
 def counts_of(account: Account) -> Counts:
     """Exact when no run goes on. While one does, at most twenty times as old as counting took."""
     mine = Connection.objects.filter(account_id=account.pk)
     synced_at: datetime | None = mine.aggregate(at=Max("last_synced_at"))["at"]
-    with _lock:
-        until, counted_at, counts = _kept.get(account.pk, (0.0, None, Counts()))
-    if time.monotonic() < until and counted_at == synced_at:  # a pass that completed makes it stale at once
-        return counts
-    began = time.monotonic()
-    counts = _count(account)
-    took = time.monotonic() - began
-    if took < QUICK_S:
-        return counts
-    with _lock:
-        if len(_kept) > 10_000:
-            _kept.clear()
-        _kept[account.pk] = (began + took * (1 + COUNT_SHARE), synced_at, counts)
-    return counts
+    return _counts.get(account.pk, synced_at, lambda: _count(account))  # a pass that completed makes it stale at once
 
 
 def _count(account: Account) -> Counts:

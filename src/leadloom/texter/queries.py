@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 
+from leadloom.connections.models import Connection
+from leadloom.leads.models import Lead
+from leadloom.site.kept import Kept
 from leadloom.texter.gate import LEADS, LISTED, REASON, REASONS, Reason
-from leadloom.texter.models import Delivery, DeliveryState, Event
+from leadloom.texter.models import Delivery, DeliveryState, Event, TexterSettings
 
 PAGE = 12
 
@@ -50,7 +53,24 @@ class Tally:
     imports: list[HeldImport]
 
 
+_tallies: Kept[int, Tally] = Kept()
+
+
 def tally(account_id: int) -> Tally:
+    """How many leads wait and why. Counted anew after a sync, a new lead, a hand-over, a release or a change of the
+    settings; else, in an account so large that counting takes long, at most twenty times as old as counting took."""
+    connections = Connection.objects.filter(account_id=account_id)
+    settings = TexterSettings.objects.filter(account_id=account_id)
+    version = (
+        list(connections.order_by("pk").values_list("last_synced_at", "released_at")),
+        list(settings.values_list()),
+        ended(account_id),
+        Lead.objects.filter(account_id=account_id).aggregate(newest=Max("pk")),
+    )
+    return _tallies.get(account_id, version, lambda: _tally(account_id))
+
+
+def _tally(account_id: int) -> Tally:
     """One pass over the account's leads."""
     with connection.cursor() as cursor:
         cursor.execute(
