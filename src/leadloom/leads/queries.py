@@ -8,12 +8,9 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Lookup, Q, QuerySet, TextField
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Left
-from django.db.models.sql.compiler import SQLCompiler
 
 from leadloom.accounts.models import Account
 from leadloom.leads.models import Lead
@@ -86,24 +83,10 @@ def _matching(found: QuerySet[Lead], search: str) -> QuerySet[Lead]:
     words = " ".join(search.replace("\0", "").split()).lower()
     if not words:
         return found
-    wanted = Q(searched__contains=words)
     digits = "".join(letter for letter in words if letter in "0123456789")
     if len(digits) >= SHORTEST_NUMBER and not any(letter.isalpha() for letter in words):
-        number = digits.removeprefix("00").removeprefix("0") or digits
-        wanted |= Q(searched__like=f"%\n+%{number}%")  # in the number alone, which comes last
-    return found.filter(wanted)
-
-
-@TextField.register_lookup
-class MatchesPattern(Lookup):
-    """``__like``: an SQL pattern made here, of nothing that somebody typed but digits."""
-
-    lookup_name = "like"
-
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
-        column, of_column = self.process_lhs(compiler, connection)
-        value, of_value = self.process_rhs(compiler, connection)
-        return f"{column} LIKE {value}", (*of_column, *of_value)
+        words = digits.removeprefix("00").removeprefix("0") or digits
+    return found.filter(searched__contains=words)
 
 
 def has_leads(account: Account) -> bool:
