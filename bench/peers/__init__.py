@@ -238,7 +238,7 @@ def stage(house: House, folder: Path) -> None:
     for records in house.pages():
         for record in records:
             contact = provider.contact(record, tables={}, account=account, region="US")
-            lines.append(staged_line(contact, ordinal=len(lines), now=now, new_since=now, is_alone=True))
+            lines.append(staged_line(contact, ordinal=len(lines), now=now, new_since=now))
         if len(lines) >= 2000:
             (folder / f"{number:06}").write_bytes(b"".join(lines))
             lines, number = [], number + 1

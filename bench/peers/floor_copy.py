@@ -16,7 +16,7 @@ CREATE TABLE contacts (
     name text, email text, company text, crm_url text, crm_owner text, crm_owner_email text, crm_status text,
     crm_stage text, crm_description text, phones jsonb, emails jsonb, merged_ids text[], opted_out boolean, phone text,
     crm_last_activity_at timestamptz, external_id text PRIMARY KEY, reason text, reason_value text, ordinal int,
-    content_hash bytea, lead_type text, activity_at timestamptz, modified_at timestamptz, is_alone boolean, raw json);
+    content_hash bytea, lead_type text, activity_at timestamptz, modified_at timestamptz, raw json);
 CREATE INDEX ON contacts (phone); CREATE INDEX ON contacts (email); CREATE INDEX ON contacts (activity_at);
 """
 

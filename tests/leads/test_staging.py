@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from leadloom.contact import Contact, Phone
-from leadloom.leads.staging import Rejected, staged_line
-from leadloom.leads.store import Target, _copy, _sql
+from leadloom.leads.staging import Rejected, Stager, staged_line
+from leadloom.leads.store import _copy, _sql
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-TARGET = Target(account_id=1, connection_id=1, run_id=1, provider="hubspot")
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 TIMES = st.none() | st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1))  # noqa: DTZ001 - hypothesis wants it naive
 
@@ -21,7 +20,7 @@ TIMES = st.none() | st.datetimes(timezones=st.just(UTC), min_value=datetime(1970
 def stage(*contacts: Contact | Rejected) -> list[dict[str, object]]:
     with connection.cursor() as cursor:
         cursor.execute(_sql("01_stage"))
-        _copy(TARGET, contacts)
+        _copy(map(Stager(is_first=False), contacts))
         cursor.execute("SELECT * FROM staged ORDER BY ordinal")
         assert cursor.description
         names = [column.name for column in cursor.description]
@@ -82,7 +81,7 @@ def test_equal_content_has_one_hash_whatever_its_timestamps_and_other_content_an
 
 def test_who_was_made_before_the_line_is_drawn_is_an_old_lead_and_nobody_is_made_in_the_future() -> None:
     made = Contact(external_id="1", created_at=datetime(2030, 1, 1, tzinfo=UTC))
-    line = staged_line(made, ordinal=0, now=NOW, new_since=NOW, is_alone=False)
+    line = staged_line(made, ordinal=0, now=NOW, new_since=NOW)
     assert b"\tnew\t" in line
     assert b"2030" not in line
     line = staged_line(
@@ -90,6 +89,5 @@ def test_who_was_made_before_the_line_is_drawn_is_an_old_lead_and_nobody_is_made
         ordinal=0,
         now=NOW,
         new_since=NOW,
-        is_alone=False,
     )
     assert b"\told\t" in line

@@ -7,12 +7,16 @@ the time that a driver needs to look at each value by itself.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from itertools import count
 
 import msgspec
 
 from leadloom.contact import Contact
+
+NEW_FOR = timedelta(days=30)
+"""A contact made in the CRM this recently is a *new* lead when it is first imported; an older one is *old*."""
 
 LARGEST_RAW = 100_000  # bytes; a larger record is kept by its size alone: our columns already hold what we use
 HASH_BYTES = 16
@@ -43,7 +47,6 @@ STAGED_COLUMNS = (
     "lead_type",
     "activity_at",
     "modified_at",
-    "is_alone",
     "raw",
 )
 
@@ -64,21 +67,30 @@ class Rejected:
     value: str = ""
 
 
-def staged_line(
-    contact: Contact | Rejected, *, ordinal: int, now: datetime, new_since: datetime, is_alone: bool
-) -> bytes:
-    """The line, in the order of STAGED_COLUMNS. ``new_since``: contacts made before it are old leads. ``is_alone``: no
-    other contact of the page could be the same person."""
+class Stager:
+    """Makes the lines of one pass, in the vendor's order: the first of two alike goes first. Touches no database, so a
+    page can be staged while another one is being saved."""
+
+    def __init__(self, *, is_first: bool) -> None:
+        self._now = datetime.now(UTC)
+        self._new_since = self._now - NEW_FOR if is_first else datetime.min.replace(tzinfo=UTC)
+        self._ordinals = count()
+
+    def __call__(self, contact: Contact | Rejected) -> bytes:
+        return staged_line(contact, ordinal=next(self._ordinals), now=self._now, new_since=self._new_since)
+
+
+def staged_line(contact: Contact | Rejected, *, ordinal: int, now: datetime, new_since: datetime) -> bytes:
+    """The line, in the order of STAGED_COLUMNS. ``new_since``: contacts made before it are old leads."""
     if isinstance(contact, Rejected):
         whom = _escaped((contact.external_id[:200], contact.reason, contact.value.replace("\0", "")[:300]))
-        return _bytes(f"{_NOTHING}\t{whom}\t{ordinal}\t{NULL}\told\t{now.isoformat()}\t{NULL}\tf\t{{}}\n")
+        return _bytes(f"{_NOTHING}\t{whom}\t{ordinal}\t{NULL}\told\t{now.isoformat()}\t{NULL}\t{{}}\n")
     shown = _bytes(_shown(contact))
     made = contact.created_at or now
     modified = contact.modified_at.isoformat() if contact.modified_at else NULL
     rest = _bytes(
         f"\t{_escaped((contact.external_id,))}\t\t\t{ordinal}\t\\\\x{_hash(shown)}"
-        f"\t{'new' if made >= new_since else 'old'}\t{min(made, now).isoformat()}\t{modified}"
-        f"\t{'t' if is_alone else 'f'}\t"
+        f"\t{'new' if made >= new_since else 'old'}\t{min(made, now).isoformat()}\t{modified}\t"
     )
     return b"%b%b%b\n" % (shown, rest, storable_json(contact.raw).replace(b"\\", rb"\\"))
 

@@ -8,7 +8,7 @@ anything. Pages of one account are written one at a time, so two CRMs that share
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,13 +18,10 @@ from django.db import connection, transaction
 from psycopg import DataError, IntegrityError
 
 from leadloom.contact import Contact
-from leadloom.leads.staging import STAGED_COLUMNS, Rejected, staged_line
+from leadloom.leads.staging import STAGED_COLUMNS, Rejected, Stager
 from leadloom.providers.base import Gone, Merge
 
 log = structlog.get_logger()
-
-NEW_FOR = timedelta(days=30)
-"""A contact made in the CRM this recently is a *new* lead when it is first imported; an older one is *old*."""
 
 SLICE = 1000  # rows a statement when archiving: short transactions, so that nobody waits for us
 
@@ -70,16 +67,20 @@ class Written:
         return Written(self.outcomes + other.outcomes, self.reasons + other.reasons, self.gone + other.gone)
 
 
-def write_contacts(target: Target, contacts: Sequence[Contact | Rejected]) -> Written:
+def write_contacts(
+    target: Target, contacts: Sequence[Contact | Rejected], lines: Sequence[bytes] | None = None
+) -> Written:
     """Match and write contacts inside the caller's account scope. Any number; callers keep to a few thousand.
 
-    A contact met twice counts once, with its newest content. A contact that the database refuses is recorded as
-    failed with a reason; the others are written.
+    ``lines``: what a ``Stager`` made of them, if it was done beforehand. A contact met twice counts once, with its
+    newest content. A contact that the database refuses is recorded as failed with a reason; the others are written.
     """
-    latest = _newest_of_each(contacts)
+    if lines is None:
+        lines = list(map(Stager(is_first=target.is_first), contacts))
+    latest = _newest_of_each(zip(contacts, lines, strict=True))
     written = _write_or_split(target, latest)
     if target.is_overwrite:
-        _run("seen", {**target.parameters, "external_ids": [contact.external_id for contact in latest]})
+        _run("seen", {**target.parameters, "external_ids": [contact.external_id for contact, _ in latest]})
     return written
 
 
@@ -136,13 +137,17 @@ def keep_statistics_fresh(created: int) -> bool:
     return True
 
 
-def _newest_of_each(contacts: Iterable[Contact | Rejected]) -> list[Contact | Rejected]:
+type Staged = tuple[Contact | Rejected, bytes]
+"""A contact and its line of COPY."""
+
+
+def _newest_of_each(staged: Iterable[Staged]) -> list[Staged]:
     """One of each id: the one modified last, or met last when the CRM does not say."""
-    newest: dict[str, Contact | Rejected] = {}
-    for contact in contacts:
-        known = newest.get(contact.external_id)
-        if known is None or _modified(contact) >= _modified(known):
-            newest[contact.external_id] = contact
+    newest: dict[str, Staged] = {}
+    for one in staged:
+        known = newest.get(one[0].external_id)
+        if known is None or _modified(one[0]) >= _modified(known[0]):
+            newest[one[0].external_id] = one
     return list(newest.values())
 
 
@@ -151,33 +156,35 @@ def _modified(contact: Contact | Rejected) -> datetime:
     return at or datetime.min.replace(tzinfo=UTC)
 
 
-def _write_or_split(target: Target, contacts: Sequence[Contact | Rejected]) -> Written:
+def _write_or_split(target: Target, staged: Sequence[Staged]) -> Written:
     """Write all at once; if the database refuses something, halve until the refused record is alone."""
-    if not contacts:
+    if not staged:
         return Written()
     try:
         with transaction.atomic():
-            return _write(target, contacts)
+            return _write(target, staged)
     except Exception as error:
         if not isinstance(error.__cause__ or error, DataError | IntegrityError):
             raise
-        if len(contacts) > 1:
-            middle = len(contacts) // 2
-            return _write_or_split(target, contacts[:middle]) + _write_or_split(target, contacts[middle:])
-        [contact] = contacts
+        if len(staged) > 1:
+            middle = len(staged) // 2
+            return _write_or_split(target, staged[:middle]) + _write_or_split(target, staged[middle:])
+        [(contact, _)] = staged
         log.warning("leads.unstorable", run=target.run_id, contact=contact.external_id, error=type(error).__name__)
+        refused = Rejected(contact.external_id, "unstorable")
         with transaction.atomic():
-            return _write(target, [Rejected(contact.external_id, "unstorable")])
+            return _write(target, [(refused, Stager(is_first=target.is_first)(refused))])
 
 
-def _write(target: Target, contacts: Sequence[Contact | Rejected]) -> Written:
+def _write(target: Target, staged: Sequence[Staged]) -> Written:
     values = target.parameters
+    contacts = [contact for contact, _ in staged]
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK, target.account_id % 2**31])
     _run("01_stage", values)
-    _copy(target, contacts)
+    _copy(line for _, line in staged)
     written = Written()
-    [(created,)] = _run("02_take_new", values)
+    [(created,)] = _run("02_take_new", {**values, "entangled": _entangled(contacts)})
     if created:
         written.outcomes["created"] = created
     if created < len(contacts):
@@ -226,32 +233,29 @@ def _write_others(target: Target, contacts: Sequence[Contact | Rejected], left: 
 LOCK = 7_001  # the advisory lock's class: "this account's leads are being written by a sync"
 
 
-def _copy(target: Target, contacts: Sequence[Contact | Rejected]) -> None:
-    now = datetime.now(UTC)
-    new_since = now - NEW_FOR if target.is_first else datetime.min.replace(tzinfo=UTC)
-    phones = Counter(contact.phone for contact in contacts if isinstance(contact, Contact))
-    emails = Counter(contact.email for contact in contacts if isinstance(contact, Contact))
-    lines = []
-    for ordinal, contact in enumerate(contacts):
-        is_alone = isinstance(contact, Contact) and _is_alone(contact, phones, emails)
-        lines.append(staged_line(contact, ordinal=ordinal, now=now, new_since=new_since, is_alone=is_alone))
+def _copy(lines: Iterable[bytes]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM staged; DELETE FROM incoming")  # a split page stages its halves in one transaction
         with cursor.copy(f"COPY staged ({', '.join(STAGED_COLUMNS)}) FROM STDIN") as copy:
             copy.write(b"".join(lines))
 
 
-def _is_alone(contact: Contact, phones: Mapping[str | None, int], emails: Mapping[str, int]) -> bool:
-    """Whether this is a person to reach who shares neither number nor e-mail with another of the page, and whom
-    nothing sets apart: what ``02_take_new`` may take without a second look."""
-    phone, email = contact.phone, contact.email
-    return (
-        (phone is None or phones[phone] == 1)
-        and (not email or emails[email] == 1)
-        and bool(phone or email)
-        and not contact.opted_out
+def _entangled(contacts: Sequence[Contact | Rejected]) -> list[str]:
+    """The ids of those who need a second look whoever else we know: they share a number or an e-mail with another of
+    the page, have neither, were merged, must not be texted, or could not be read."""
+    people = [contact for contact in contacts if isinstance(contact, Contact)]
+    phones = Counter(contact.phone for contact in people)
+    emails = Counter(contact.email for contact in people)
+    alone = {
+        contact.external_id
+        for contact in people
+        if not contact.opted_out
         and not contact.merged_ids
-    )
+        and ((phone := contact.phone) is None or phones[phone] == 1)
+        and (not (email := contact.email) or emails[email] == 1)
+        and (phone or email)
+    }
+    return [contact.external_id for contact in contacts if contact.external_id not in alone]
 
 
 def _join_leads(target: Target, *, leaving: int, staying: int) -> None:

@@ -30,8 +30,8 @@ from leadloom.providers.base import (
 from leadloom.sync.ahead import read_ahead
 from leadloom.sync.pages import Source, ask, read_pages
 
-PAGES_AHEAD = 24  # fetched and mapped but not saved yet: bounds memory whatever the CRM's size
-CONTACTS_A_SAVE = 2000  # pages that wait are saved together up to this many contacts: fewer, larger transactions
+PAGES_AHEAD = 34  # fetched and mapped but not saved yet: bounds memory whatever the CRM's size
+CONTACTS_A_SAVE = 3000  # pages that wait are saved together up to this many contacts: fewer, larger transactions
 SAVE_PATIENCE_S = 0.25  # after the first page, how long a page may wait for others to be saved with it
 
 PAGES_UNMAPPED = 8  # read but not mapped yet
@@ -52,6 +52,8 @@ class Mapped:
     next: Cursor | None
     bookmark: str | None
     total: int | None
+    lines: Sequence[bytes] | None = None
+    """The contacts as the store stages them, if it was done ahead."""
 
 
 class Sink(Protocol):
@@ -95,9 +97,17 @@ def _id_of(record: Record) -> str:
 
 
 def run_pass(
-    feed: Feed, cursor: Cursor, *, source: Source, mapper: Mapper, sink: Sink, get_tables: Callable[[], None]
+    feed: Feed,
+    cursor: Cursor,
+    *,
+    source: Source,
+    mapper: Mapper,
+    sink: Sink,
+    get_tables: Callable[[], None],
+    stage: Callable[[Contact | Rejected], bytes] | None = None,
 ) -> None:
-    """Read one feed from ``cursor`` to its end and save it all. ``get_tables`` is called beside the first request.
+    """Read one feed from ``cursor`` to its end and save it all. ``get_tables`` is called beside the first request;
+    ``stage`` prepares a contact for the store while the page before it is being saved.
 
     Pages that were fetched before a failure are saved before it is raised.
     """
@@ -112,7 +122,7 @@ def run_pass(
                 fetch, most=PAGES_UNMAPPED, size=lambda page: len(page.records), enough=CONTACTS_MAPPED_AT_ONCE
             ):
                 tables_ready.result()
-                yield from _map_together(pages, mapper, source)
+                yield from _map_together(pages, mapper, source, stage)
 
     for pages in read_ahead(
         make,
@@ -124,7 +134,9 @@ def run_pass(
         sink.save(pages)
 
 
-def _map_together(pages: Sequence[Page], mapper: Mapper, source: Source) -> Iterator[Mapped]:
+def _map_together(
+    pages: Sequence[Page], mapper: Mapper, source: Source, stage: Callable[[Contact | Rejected], bytes] | None
+) -> Iterator[Mapped]:
     """Pages that wait are mapped together: the names they refer to cost one round trip, in fewer, fuller requests."""
     contacts = mapper.map([record for page in pages for record in page.records], source)
     end = 0
@@ -132,6 +144,7 @@ def _map_together(pages: Sequence[Page], mapper: Mapper, source: Source) -> Iter
         start, end = end, end + len(page.records)
         yield Mapped(
             contacts=contacts[start:end],
+            lines=list(map(stage, contacts[start:end])) if stage else None,
             gone=page.gone,
             merged=page.merged,
             next=page.next,

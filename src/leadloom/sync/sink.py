@@ -12,6 +12,8 @@ from django.db import connection
 
 from leadloom.accounts.scope import account_scope
 from leadloom.connections.models import Run
+from leadloom.contact import Contact
+from leadloom.leads.staging import Rejected
 from leadloom.leads.store import Target, Written, write_contacts, write_gone, write_merges
 from leadloom.providers.base import Cursor
 from leadloom.sync.engine import Mapped
@@ -39,7 +41,7 @@ class DatabaseSink:
         last = pages[-1]
         with account_scope(self.run.account_id):
             hold(self.run.pk, self.run.account_id, self.token)
-            written = write_contacts(self.target, [contact for page in pages for contact in page.contacts])
+            written = write_contacts(self.target, *_all_of(pages))
             write_merges(self.target, [merge for page in pages for merge in page.merged])
             written.gone = write_gone(self.target, [gone for page in pages for gone in page.gone])
             feed, cursor = self._where_next(last)
@@ -85,6 +87,13 @@ class DatabaseSink:
             names = [column.name for column in db.description]
             [row] = db.fetchall()
         return dict(zip(names, row, strict=True))
+
+
+def _all_of(pages: Sequence[Mapped]) -> tuple[list[Contact | Rejected], list[bytes] | None]:
+    """Contacts and their lines, or None where not every page has lines."""
+    lines = [line for page in pages for line in page.lines or ()]
+    contacts = [contact for page in pages for contact in page.contacts]
+    return contacts, lines if len(lines) == len(contacts) else None
 
 
 _RECORD = """

@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError
 from leadloom.accounts.scope import account_scope
 from leadloom.connections.models import Run, Strategy
 from leadloom.errors import LeadloomError, SyncStopped
+from leadloom.leads.staging import Stager
 from leadloom.sync import endings
 from leadloom.sync.doorbell import RESUMED, ring
 from leadloom.sync.engine import run_pass
@@ -99,6 +100,7 @@ def walk(turn: Turn) -> None:
             mapper=turn.mapper,
             sink=turn.sink(step),
             get_tables=turn.refresh_tables,
+            stage=Stager(is_first=turn.target.is_first),
         )
     if turn.run.strategy == Strategy.OVERWRITE:
         archive_those_who_left(turn)

@@ -22,7 +22,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged (
     emails jsonb NOT NULL,
     raw json NOT NULL,
     merged_ids text[] NOT NULL,
-    is_alone boolean NOT NULL,          -- shares neither number nor e-mail with another of the page
     reason text NOT NULL,
     reason_value text NOT NULL
 ) ON COMMIT DELETE ROWS;

@@ -1,6 +1,7 @@
 -- The common case of a first import, in one statement: people met nowhere before, neither in this page nor among
--- source contacts and leads, become leads and are recorded. Whoever shares an id, a number or an e-mail with anybody
--- goes into ``incoming`` for the steps below. Answers how many were taken.
+-- source contacts and leads, become leads and are recorded. The others go into ``incoming`` for the steps below: those
+-- entangled with somebody of this page (store.py), and those who share an id, a number or an e-mail with anybody we know.
+-- Answers how many were taken.
 -- OFFSET 0: one index probe a contact, whatever the planner believes of a table that has grown a thousandfold since it
 -- was last analysed.
 WITH made AS (
@@ -16,7 +17,7 @@ WITH made AS (
            '[]', %(provider)s, %(connection)s, i.external_id, i.crm_url, i.crm_owner, i.crm_owner_email, i.crm_status,
            i.crm_stage, i.crm_description, i.crm_last_activity_at, now(), i.activity_at, '', '', %(run)s, ''
     FROM staged i
-    WHERE i.is_alone
+    WHERE i.external_id <> ALL (%(entangled)s::text[])
       AND NOT EXISTS (
           SELECT FROM source_contacts s
           WHERE s.account_id = %(account)s AND s.connection_id = %(connection)s AND s.external_id = i.external_id
