@@ -57,6 +57,7 @@ def test_what_is_no_place_is_refused(text: str) -> None:
         ("(415) 555", ["Zoë O'Neil"]),
         ("555-0123", ["Zoë O'Neil"]),  # the end of a number
         ("o'neil", ["Zoë O'Neil"]),
+        ("ZOË", ["Zoë O'Neil"]),
         ("12", ["Wanda Wirth", "Zoë O'Neil"]),  # as it stands in a number; too short to be looked for as one
         ("100%", []),  # not a pattern
         ("_", []),
@@ -68,6 +69,11 @@ def test_search_finds_by_name_number_and_e_mail(account: Account, typed: str, fo
     make_lead(account, name="Wanda Wirth", phone="+493012345678", email="wanda@example.de")
     make_lead(account, name="Zoë O'Neil", phone="+14155550123", email="zoe@example.com")
     assert names(account, typed) == found
+
+
+def test_somebody_with_a_very_long_name_is_found_by_number_and_name(account: Account) -> None:
+    make_lead(account, name=f"{'Wolfeschlegel' * 23}", phone="+493012345678", email=f"{'w' * 300}@example.de")
+    assert len(names(account, "030 1234")) == len(names(account, "wolfeschlegel")) == 1
 
 
 def test_a_novel_in_the_notes_is_cut_before_it_is_read(account: Account) -> None:

@@ -71,11 +71,11 @@ class Lead(models.Model):
     activity_at = models.DateTimeField(db_default=Now(), help_text="What Recent Threads is ordered by.")
     searched = models.GeneratedField(
         expression=Left(
-            Lower(Concat("name", Value("\n"), "email", Value("\n"), Coalesce("phone", Value("")))), LONGEST_SEARCHED
+            Lower(Concat(Coalesce("phone", Value("")), Value("\n"), "name", Value("\n"), "email")), LONGEST_SEARCHED
         ),
         output_field=models.TextField(),
         db_persist=True,
-        help_text="What a search looks at: name, e-mail and number, each on a line.",
+        help_text="What a search looks at: number, name and e-mail, each on a line.",
     )
     last_message = models.TextField(blank=True)
     last_message_at = models.DateTimeField(null=True)

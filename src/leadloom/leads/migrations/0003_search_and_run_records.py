@@ -30,16 +30,16 @@ class Migration(migrations.Migration):
                 expression=django.db.models.functions.text.Left(
                     django.db.models.functions.text.Lower(
                         django.db.models.functions.text.Concat(
+                            django.db.models.functions.comparison.Coalesce("phone", models.Value("")),
+                            models.Value("\n"),
                             "name",
                             models.Value("\n"),
                             "email",
-                            models.Value("\n"),
-                            django.db.models.functions.comparison.Coalesce("phone", models.Value("")),
                         )
                     ),
                     400,
                 ),
-                help_text="What a search looks at: name, e-mail and number, each on a line.",
+                help_text="What a search looks at: number, name and e-mail, each on a line.",
                 output_field=models.TextField(),
             ),
         ),
