@@ -20,7 +20,7 @@ import httpx2
 import uvicorn
 
 from leadloom.sandbox.faults import Kind
-from leadloom.sandbox.hubspot.tokens import CLIENT_ID, CLIENT_SECRET, PRIVATE_TOKEN, REFRESH_TOKEN
+from leadloom.sandbox.kinds import kind
 from leadloom.sandbox.nango import KEY, SIGNING_KEY
 from leadloom.sandbox.server import listen, make_server
 from leadloom.sandbox.serving import make_app
@@ -91,12 +91,13 @@ class Sandbox:
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
-        self.token = PRIVATE_TOKEN
+        simulated = kind(crm)
+        self.token = simulated.token
         self.nango_key = KEY
         self.nango_signing_key = SIGNING_KEY
-        self.client_id = CLIENT_ID
-        self.client_secret = CLIENT_SECRET
-        self.refresh_token = REFRESH_TOKEN
+        self.client_id = simulated.client_id
+        self.client_secret = simulated.client_secret
+        self.refresh_token = simulated.refresh_token
         self.awkward_ids: dict[str, str] = {}
 
     def __enter__(self) -> Self:

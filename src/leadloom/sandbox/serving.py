@@ -1,12 +1,9 @@
 """Putting a simulated CRM together and serving it until it is told to stop."""
 
-from leadloom.sandbox.hubspot.grants import HubSpotGrants
-from leadloom.sandbox.hubspot.portal import HubSpot
+from leadloom.sandbox.kinds import kind
 from leadloom.sandbox.nango import PREFIX, Nango
 from leadloom.sandbox.nango.environment import Environment
 from leadloom.sandbox.server import Shell, listen, make_server
-
-CRMS = {"hubspot": HubSpot}
 
 
 def make_app(
@@ -19,10 +16,10 @@ def make_app(
     now_ms: int | None,
     remembers: bool = False,
 ) -> Shell:
-    if crm not in CRMS:
-        raise ValueError(f"There is no simulated {crm}. There is: {', '.join(CRMS)}.")
-    dialect = CRMS[crm](contacts=contacts, seed=seed, limits=limits, now_ms=now_ms, remembers=remembers)
-    nango = Nango(lambda: Environment(HubSpotGrants(dialect.hub), dialect.clock))
+    """Raises ValueError when there is no simulation of this CRM."""
+    simulated = kind(crm)
+    dialect = simulated.make(contacts=contacts, seed=seed, limits=limits, now_ms=now_ms, remembers=remembers)
+    nango = Nango(lambda: Environment(simulated.grants(dialect), dialect.clock))
     return Shell(dialect, latency_ms=latency_ms, seed=seed, sides={PREFIX: nango})
 
 

@@ -37,10 +37,12 @@ class CrmWish:
 
     def check(self) -> None:
         """Raises BadRequest."""
-        from leadloom.sandbox.serving import CRMS
+        from leadloom.sandbox.kinds import kind
 
-        if self.crm not in CRMS:
-            raise BadRequest(f"There is no simulated {self.crm}. There is: {', '.join(CRMS)}.")
+        try:
+            kind(self.crm)
+        except ValueError as unknown:
+            raise BadRequest(str(unknown)) from unknown
 
 
 def run_demo(wish: CrmWish, *, port: int | None, keep: bool) -> None:
@@ -92,7 +94,7 @@ def start_sandbox(supervisor: Supervisor, wish: CrmWish, crm: socket.socket) -> 
 
 def serve_sandbox(wish: CrmWish, *, seed: int, port: int, descriptor: int | None) -> None:
     """The simulated CRM alone, until Ctrl-C. Raises PortTaken or BadRequest."""
-    from leadloom.sandbox.hubspot.tokens import PRIVATE_TOKEN
+    from leadloom.sandbox.kinds import kind
     from leadloom.sandbox.server import make_server
     from leadloom.sandbox.serving import make_app
 
@@ -102,7 +104,7 @@ def serve_sandbox(wish: CrmWish, *, seed: int, port: int, descriptor: int | None
             address = address_of(sock)
             typer.echo(
                 f"A simulated {wish.crm} with {wish.contacts:,} contacts: {address} (Ctrl-C stops it)\n"
-                f"Connect it: echo {PRIVATE_TOKEN} | leadloom connect {wish.crm} --base-url {address}"
+                f"Connect it: echo {kind(wish.crm).token} | leadloom connect {wish.crm} --base-url {address}"
             )
         app = make_app(
             wish.crm,
