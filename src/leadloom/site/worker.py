@@ -22,7 +22,7 @@ RESCUE_S = 5.0
 HEARTBEAT_S = 5.0
 SILENT_S = 15.0  # a worker not heard of for so long is counted as dead
 STOP_S = 12.0  # then we end whatever happens, before the supervisor would: every run can be taken over
-TURN_S = 0.001  # Python lets a thread run so long while others wait: saving makes many short calls beside mapping
+TURN_S = 0.0002  # of the interpreter: threads that talk to CRM and database must not wait long for the one that maps
 SPARE_THREADS = 4  # beside the jobs: Procrastinate's own blocking calls
 
 
