@@ -60,6 +60,15 @@ def test_the_same_page_for_ever(box: Sandbox, api: httpx2.Client) -> None:
     assert api.get(LIST, params={"after": after}).json() != first
 
 
+def test_a_page_out_of_order_holds_the_same_people(box: Sandbox, api: httpx2.Client) -> None:
+    ordered = api.get(LIST).json()
+    box.fault("shuffle")
+    page = api.get(LIST).json()
+    assert page["results"] == ordered["results"][::-1] != ordered["results"]
+    assert page["paging"] == ordered["paging"]
+    assert api.get(LIST).json() == ordered
+
+
 def test_a_fault_waits_for_its_path_and_its_turn(box: Sandbox, api: httpx2.Client) -> None:
     box.fault("503", path="/crm/v3/owners", skip=1, times=2)
     assert api.get(LIST).status_code == 200

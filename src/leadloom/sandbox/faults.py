@@ -9,11 +9,11 @@ from leadloom.sandbox.http import Request
 
 type Kind = Literal[
     "500", "502", "503", "504", "423", "429", "477",
-    "cut_json", "invalid_json", "html", "cut", "drop", "slow", "hang", "repeat",
+    "cut_json", "invalid_json", "html", "cut", "drop", "slow", "hang", "repeat", "shuffle",
 ]  # fmt: skip
 """Statuses, and: a body that stops mid-way though complete by its length (``cut_json``), one that is no JSON, a page of
 HTML with status 200, a body cut off by the connection (``cut``), a connection dropped before any reply, a reply in
-drips, no reply at all, and the same reply for ever."""
+drips, no reply at all, the same reply for ever, and a page whose rows are in another order (``shuffle``)."""
 
 
 class Fault(msgspec.Struct, kw_only=True):
@@ -30,6 +30,19 @@ class Fault(msgspec.Struct, kw_only=True):
     retry_after: int | None = None
     seconds: float = 30.0
     """How long ``hang`` hangs and ``slow`` takes in all."""
+
+
+def shuffled(body: bytes) -> bytes:
+    """The reply with the rows of its longest list turned around; as it is where there is none, or it is no JSON."""
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return body
+    lists = [name for name, value in told.items() if isinstance(value, list)] if isinstance(told, dict) else []
+    if not lists:
+        return body
+    longest = max(lists, key=lambda name: len(told[name]))
+    return msgspec.json.encode({**told, longest: told[longest][::-1]})
 
 
 class FaultBook:

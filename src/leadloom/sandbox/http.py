@@ -39,6 +39,8 @@ class Request:
         self.raw_query = query
         self.raw_headers = headers
         self.body = body
+        self.at_once = 1
+        """How many requests were under way when it arrived, itself included."""
 
     @cached_property
     def query(self) -> dict[str, str]:

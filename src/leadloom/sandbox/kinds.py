@@ -1,8 +1,8 @@
 """Which CRMs can be simulated: every package here that exposes ``KIND``. Adding one is adding a folder."""
 
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +22,14 @@ class Kind[D: Dialect]:
     """Its sign-in, as Nango uses it. Asked anew after every reset."""
     token: str
     """A credential that works without signing in."""
+    told: Mapping[str, str] = field(default_factory=dict)
+    """What a customer types beside the credential, where the CRM needs it: ``TokenHelp.asks``."""
+    allowed_per_s: Mapping[str, float]
+    """Requests a second that it allows with ``limits="real"``, by pool: ``api`` and whatever else it counts apart."""
+    pool_of: Callable[[str], str] = lambda _path: "api"
+    """Which pool a request counts against, by method and path as the statistics have them."""
+    company: str = "company"
+    """The property that holds a contact's company, for whoever changes contacts of any CRM."""
     client_id: str
     client_secret: str
     refresh_token: str

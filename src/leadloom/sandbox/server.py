@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from leadloom.sandbox.clock import Clock
-from leadloom.sandbox.faults import Fault, FaultBook
+from leadloom.sandbox.faults import Fault, FaultBook, shuffled
 from leadloom.sandbox.http import Refusal, Reply, Request, json_reply
 from leadloom.sandbox.stats import Stats
 from leadloom.sandbox.texting import TextingService
@@ -109,7 +109,7 @@ class Shell:
         return self.dialect.control(request) or json_reply(404, {"error": f"no control {request.path}"})
 
     async def _vendor(self, scope: dict[str, Any], request: Request, receive: Receive, send: Send) -> None:
-        self.stats.began(request.method, request.path)
+        request.at_once = self.stats.began(request.method, request.path)
         status = 0
         try:
             fault = self.faults.pick(request)
@@ -172,6 +172,8 @@ class Shell:
         if fault.kind == "repeat":
             return self._frozen.setdefault(request.path, self._answer(request))
         reply = self._answer(request)
+        if fault.kind == "shuffle":
+            return Reply(reply.status, shuffled(reply.body), reply.content_type, reply.headers)
         if fault.kind == "cut_json":
             return Reply(reply.status, reply.body[: len(reply.body) * 2 // 3], headers=reply.headers)
         return Reply(reply.status, b'{"results": [undefined, NaN,]}', headers=reply.headers)

@@ -22,7 +22,8 @@ class Stats:
         self.most_at_once = 0
         self._running = 0
 
-    def began(self, method: str, path: str) -> None:
+    def began(self, method: str, path: str) -> int:
+        """How many requests are under way now."""
         self.requests += 1
         self.paths[f"{method} {_ID.sub('/{id}', path)}"] += 1
         now = monotonic()
@@ -30,6 +31,7 @@ class Stats:
         self._last_ten.add(now)
         self._running += 1
         self.most_at_once = max(self.most_at_once, self._running)
+        return self._running
 
     def ended(self, status: int) -> None:
         """Status 0: no reply was sent."""

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
@@ -28,6 +29,9 @@ class Issued:
     access_token: str
     refresh_token: str
     expires_in: int
+    raw: Mapping[str, Json] | None = None
+    """The token reply, of a CRM that does not tell there when a token ends: Nango learns it by introspection, and
+    tells its readers no more than the reply did."""
 
 
 class RefreshFailed(Exception):
@@ -70,6 +74,7 @@ class Link:
     metadata: dict[str, Json] = field(default_factory=dict)
     failed_ms: int | None = None
     log_id: str = ""
+    tells_expiry: bool = True
 
 
 @dataclass(slots=True)
@@ -226,12 +231,16 @@ class Environment:
         now = self.clock.now_ms()
         link.access_token, link.refresh_token = issued.access_token, issued.refresh_token
         link.expires_ms = now + issued.expires_in * 1000
-        link.raw = {
-            "token_type": "bearer",
-            "access_token": issued.access_token,
-            "expires_in": issued.expires_in,
-            "expires_at": iso(link.expires_ms),
-        }
+        link.tells_expiry = issued.raw is None
+        if issued.raw is not None:
+            link.raw = dict(issued.raw)
+        else:
+            link.raw = {
+                "token_type": "bearer",
+                "access_token": issued.access_token,
+                "expires_in": issued.expires_in,
+                "expires_at": iso(link.expires_ms),
+            }
         link.updated_ms = now
         link.failed_ms = None
 

@@ -186,9 +186,10 @@ def get_connection(nango: Environment, request: Request, args: tuple[str, ...]) 
     credentials: dict[str, Json] = {
         "type": "OAUTH2",
         "access_token": link.access_token,
-        "expires_at": iso(link.expires_ms),
         "raw": link.raw,
     }
+    if link.tells_expiry:
+        credentials["expires_at"] = iso(link.expires_ms)
     if query.get("refresh_token") == "true":
         credentials |= {
             "refresh_token": link.refresh_token,
