@@ -58,6 +58,21 @@ class TryLater(LeadloomError):
         """``rate_limited``, ``quota``, ``vendor_down`` or ``try_later``."""
 
 
+class Unreachable(TryLater):
+    """No connection could be made from here. Somebody on another machine may have one."""
+
+    def __init__(self, message: str, *, after: timedelta, detail: str = "") -> None:
+        super().__init__(message, after=after, code="vendor_down", detail=detail)
+
+
+class NotReady(TryLater):
+    """The vendor is still preparing the answer, such as an export: ask the very same again after ``after``. No failure,
+    however often it comes."""
+
+    def __init__(self, message: str, *, after: timedelta, detail: str = "") -> None:
+        super().__init__(message, after=after, code="preparing", detail=detail)
+
+
 class Unreadable(LeadloomError):
     """The reply is not what the vendor documents. Retried a few times, then the run stops with its cursor kept."""
 

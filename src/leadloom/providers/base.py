@@ -4,7 +4,7 @@ A provider does no I/O. It answers pure questions: what to ask next, what a repl
 The engine asks, sends, reads and saves. Cursors are plain JSON, so a pass can stop anywhere and go on anywhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -34,6 +34,8 @@ class Request:
     """Which of the provider's limits this request counts against: a key of ``Provider.limits``."""
     accept: tuple[int, ...] = ()
     """Statuses outside 2xx that are an answer, not an error: 404 when asking whether a contact is still there."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of this question beside the credential's, such as ``if-modified-since``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,9 @@ class Page:
     """Where the next pass starts; only on the last page of a pass."""
     total: int | None = None
     """How many contacts the vendor says there are in this pass, if it says so: for the progress bar only."""
+    rest: Iterator["Page"] | None = field(default=None, compare=False)
+    """Further pages of the same reply, when it is a file of more contacts than memory should hold as records. Each says
+    where to go on like any other page: a pass that stops in between asks for the file again, and reads on in it."""
 
 
 class Feed(Protocol):
@@ -94,7 +99,8 @@ class Feed(Protocol):
         """The request this cursor stands for. Equal cursors give equal requests."""
 
     def read(self, cursor: Cursor, reply: Reply) -> Page:
-        """Read a successful or accepted reply. Raises Unreadable when it is not what the vendor documents."""
+        """Read a successful or accepted reply. Raises Unreadable when it is not what the vendor documents, NotReady
+        when the vendor is still preparing what this cursor asks for: it is asked again."""
 
 
 @runtime_checkable
@@ -127,6 +133,11 @@ class TablePage:
     next: Cursor | None = None
 
 
+OWN_FIELDS = "fields"
+"""The table of the fields that a customer has added to contacts, by the name under which a record holds them:
+``tables["fields"]["cf_7"] == {"label": "Shirt size", "type": "enum"}``, the type in the vendor's word."""
+
+
 class TableFeed(Protocol):
     """A small table of names, such as owners or stage labels."""
 
@@ -151,6 +162,18 @@ class CrmAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Something a customer types beside a token, because the token does not tell it: a location's id, a host."""
+
+    name: str
+    """Under which the answer is found in the account's facts."""
+    label: str
+    placeholder: str
+    where: str
+    """One sentence: where in the CRM to find it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenHelp:
     """What the connect dialog says about a private token or API key."""
 
@@ -159,6 +182,7 @@ class TokenHelp:
     where: str
     """One sentence: where in the CRM to find it."""
     scopes: tuple[str, ...] = ()
+    asks: tuple[Asked, ...] = ()
 
 
 class Provider(Protocol):
@@ -173,7 +197,17 @@ class Provider(Protocol):
         """``HubSpot``."""
 
     @property
-    def base_url(self) -> str: ...
+    def base_url(self) -> str:
+        """The vendor's usual host. No slash at the end."""
+
+    @property
+    def told_by_sign_in(self) -> Sequence[str]:
+        """The entries of Nango's ``connection_config`` that ``host`` and ``for_account`` need: kept as facts."""
+
+    def host(self, facts: Mapping[str, JSON]) -> str:
+        """The base URL for one customer, by what the sign-in told and the account's facts: its instance, domain or
+        data centre; ``base_url`` when they tell nothing. Raises ValueError for a host that is not the vendor's own:
+        facts may have been typed by a customer."""
 
     @property
     def limits(self) -> Mapping[str, Limit]:
@@ -196,7 +230,8 @@ class Provider(Protocol):
     def read_account(self, reply: Reply) -> CrmAccount: ...
 
     def for_account(self, account: CrmAccount) -> "Provider":
-        """This CRM as one customer set it up, by the account's facts. Raises ValueError for facts it cannot obey."""
+        """This CRM as one customer set it up, by the account's facts. Raises ValueError for facts it cannot obey.
+        Before the account is known its id is empty, and the facts are what the sign-in told or the customer typed."""
 
     def everything(self, *, exact: bool = False) -> Feed:
         """All contacts, newest first. ``exact``: each of them, without relying on the changes read afterwards for those
@@ -209,7 +244,7 @@ class Provider(Protocol):
         """Contacts deleted or archived, when the vendor lists them apart from changes."""
 
     def tables(self) -> Sequence[TableFeed]:
-        """Small tables worth reading whole: owners, labels."""
+        """Small tables worth reading whole: owners, labels, the customer's own fields (``OWN_FIELDS``)."""
 
     def missing(self, records: Sequence[Record], tables: Tables) -> Sequence[TableFeed]:
         """Rows that these records refer to and ``tables`` lack, such as names of associated companies."""
@@ -225,3 +260,16 @@ class Provider(Protocol):
 
     def remaining(self, reply: Reply) -> int | None:
         """How many requests the vendor says are left in the current interval, if it says so."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A provider whose CRM tells how many contacts it has. Optional: for one that does not, nobody is counted."""
+
+    def count(self) -> Sequence[Request]:
+        """One or two cheap requests whose numbers add up to the contacts that ``everything`` reads: those deleted,
+        merged away or converted are not among them."""
+
+    def read_count(self, reply: Reply) -> int | None:
+        """The number in one reply. None when it proves nothing, such as one at which the CRM stops counting. Raises
+        Unreadable when there is none."""

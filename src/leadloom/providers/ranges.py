@@ -29,6 +29,8 @@ class Gap:
     """``after`` was made by us, not given by the vendor: its first page must show that it was understood."""
     down: int | None = None
     """The number of the lane that walks it down, if one does."""
+    down_after: str | None = None
+    """Where the lane going down goes on, for vendors that say so; without it, below ``high``."""
     is_exhausted: bool = False
     """The index knows nothing more in it. What it lacks is for the lane going up."""
 
@@ -68,15 +70,16 @@ class Gaps:
                 gaps.append(replace(gap, low=max([gap.low, *ids]), after=after, is_jump=False))
         return self._without_closed(gaps, ids)
 
-    def fall(self, lane: int, ids: Sequence[int], *, is_last: bool) -> "Gaps":
-        """The lane going down has read ``ids``, and the index knows more unless ``is_last``."""
+    def fall(self, lane: int, ids: Sequence[int], *, is_last: bool, after: str | None = None) -> "Gaps":
+        """The lane going down has read ``ids``, and the index knows more unless ``is_last``: at ``after``, if told."""
         gaps = []
         for gap in self.gaps:
             if gap.down != lane:
                 gaps.append(gap)
                 continue
             high = min(ids, default=gap.high)
-            gaps.append(replace(gap, high=high, down=None if is_last else lane, is_exhausted=is_last))
+            down, at = (None, None) if is_last else (lane, after)
+            gaps.append(replace(gap, high=high, down=down, down_after=at, is_exhausted=is_last))
         return self._without_closed(gaps, ids)
 
     def _without_closed(self, gaps: Sequence[Gap], read: Sequence[int]) -> "Gaps":
@@ -102,7 +105,7 @@ class Gaps:
         if widest is None:
             return None
         middle = widest.low + 1 + self._width(widest) // 2
-        below = replace(widest, high=middle, down=None, is_exhausted=False)
+        below = replace(widest, high=middle, down=None, down_after=None, is_exhausted=False)
         return self._replaced(
             widest, below, replace(widest, up=self.lanes, low=middle - 1, after=str(middle), is_jump=True)
         )

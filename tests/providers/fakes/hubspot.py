@@ -79,6 +79,9 @@ class Portal:
                 return ok({"results": rows})
             case ["owners"]:
                 return ok({"results": self._owners(request.query["archived"] == "true")})
+            case ["properties", "contacts"]:
+                own = {"name": "do_not_text", "label": "Do not text", "type": "bool", "hubspotDefined": False}
+                return ok({"results": [{"name": "email", "label": "E-mail", "hubspotDefined": True}, own]})
             case ["properties", "contacts", name]:
                 return ok({"name": name, "options": [{"value": "NEW", "label": f"New {name}"}]})
             case ["account-info", "v3", "details"]:

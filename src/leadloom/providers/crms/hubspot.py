@@ -28,6 +28,7 @@ from leadloom.errors import (
 )
 from leadloom.providers import fields
 from leadloom.providers.base import (
+    OWN_FIELDS,
     CrmAccount,
     Cursor,
     Feed,
@@ -43,7 +44,7 @@ from leadloom.providers.base import (
     Tables,
     TokenHelp,
 )
-from leadloom.providers.feeds import json_object, next_bookmark, rows_of
+from leadloom.providers.feeds import bookmark_after, json_object, reach, rows_of, whole_number
 from leadloom.providers.phones import read_phone
 from leadloom.providers.ranges import Gaps
 
@@ -62,9 +63,6 @@ OVERLAP = timedelta(minutes=5)
 """How far each pass reads back before the latest change seen. Longer than the search index ever lags (seconds to about
 a minute), so a contact that was indexed late is found by the next pass. Re-reading costs nothing: unchanged contacts
 are recognised by their content."""
-
-REMEMBERED = 100
-"""How many contacts at the edge of a pass the bookmark remembers: a quiet hour then costs one search and no reads."""
 
 AHEAD = timedelta(minutes=1)
 """The window reaches this far past the start of the pass, so that clocks that differ a little lose nothing."""
@@ -454,6 +452,29 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnFields:
+    """Properties that this customer, or an app of theirs, has added to contacts."""
+
+    name: str = OWN_FIELDS
+
+    def first(self) -> Cursor:
+        return {"archived": "false"}
+
+    def request(self, cursor: Cursor) -> Request:
+        return Request("GET", "/crm/v3/properties/contacts", {"archived": str(cursor["archived"])})
+
+    def read(self, cursor: Cursor, reply: Reply) -> TablePage:  # noqa: ARG002 - one page
+        own = (row for row in rows_of(json_object(reply, NAME), "results", NAME) if row.get("hubspotDefined") is False)
+        return TablePage(
+            {
+                name: {"label": fields.text(row.get("label")) or name, "type": fields.text(row.get("type"))}
+                for row in own
+                if (name := fields.text(row.get("name")))
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class CompanyNames:
     """Names of companies that contacts are associated with."""
 
@@ -482,6 +503,7 @@ class HubSpot:
     name = NAME
     base_url = "https://api.hubapi.com"
     nango_key = "hubspot"
+    told_by_sign_in = ()
     limits: ClassVar[Mapping[str, Limit]] = {
         "api": Limit(100, timedelta(seconds=10)),  # the lowest plan's; headers announce more where there is more
         "search": Limit(5, timedelta(seconds=1)),  # an account's, shared with its other apps; no headers tell
@@ -498,6 +520,9 @@ class HubSpot:
             "oauth",
         ),
     )
+
+    def host(self, facts: Mapping[str, JSON]) -> str:  # noqa: ARG002 - one host for everybody
+        return self.base_url
 
     def authorization(self, token: str) -> Mapping[str, str]:
         return {"authorization": f"Bearer {token}"}
@@ -538,8 +563,21 @@ class HubSpot:
     def gone(self) -> Feed:
         return Archived()
 
+    def count(self) -> Sequence[Request]:
+        """The search tells the true total, also above the 10,000 results that it gives out."""
+        return (Request("POST", f"{CONTACTS}/search", body={"filterGroups": [], "limit": 1}, pool="search"),)
+
+    def read_count(self, reply: Reply) -> int:
+        return whole_number(json_object(reply, NAME), "total", NAME)
+
     def tables(self) -> Sequence[TableFeed]:
-        return (Owners(archived=False), Owners(archived=True), Labels("hs_lead_status"), Labels("lifecyclestage"))
+        return (
+            Owners(archived=False),
+            Owners(archived=True),
+            Labels("hs_lead_status"),
+            Labels("lifecyclestage"),
+            OwnFields(),
+        )
 
     def missing(self, records: Sequence[Record], tables: Tables) -> Sequence[TableFeed]:
         known = tables.get("companies", {})
@@ -684,27 +722,12 @@ def _changed_at(record: Record) -> str:
 
 
 def _reach(cursor: Cursor, records: Sequence[Record]) -> dict[str, JSON]:
-    """How far the pass has come: the latest change seen, and the contacts at its edge, as the next pass meets them."""
-    latest = fields.time(cursor["latest"])
-    new = {str(row.get("id")): text for row in records if (text := _changed_at(row))}
-    times = {contact: at for contact, text in new.items() if (at := fields.time(text)) is not None}
-    if not times or (latest and max(times.values()) < latest - OVERLAP):  # most pages of a walk: nothing at the edge
-        return {"latest": cursor["latest"], "edge": cursor["edge"]}
-    latest = max(times.values()) if latest is None else max(latest, *times.values())
-    seen = {**cast(dict[str, str], cursor["edge"]), **new}
-    times |= {contact: at for contact, text in seen.items() if contact not in new and (at := fields.time(text))}
-    edge = sorted((contact for contact, at in times.items() if at >= latest - OVERLAP), key=lambda one: times[one])
-    return {"latest": latest.isoformat(), "edge": {contact: seen[contact] for contact in edge[-REMEMBERED:]}}
+    changed = {str(row.get("id")): text for row in records if (text := _changed_at(row))}
+    return reach(cursor, changed, overlap=OVERLAP)
 
 
 def _bookmark(cursor: Cursor, *, previous: datetime | None) -> str:
-    """Where the next pass starts, and which contacts it will meet again there unless they have changed."""
-    started = fields.time(cursor["started"])
-    assert started is not None, "first() put it there"
-    found = next_bookmark(
-        latest_seen=fields.time(cursor["latest"]), started=started, overlap=OVERLAP, previous=previous
-    )
-    return json.dumps({"since": found.isoformat(), "edge": cursor["edge"]})
+    return json.dumps(bookmark_after(cursor, previous=previous, overlap=OVERLAP))
 
 
 def _read_bookmark(bookmark: str | None) -> tuple[datetime | None, dict[str, JSON]]:
