@@ -1,49 +1,115 @@
 """A real PostgreSQL for every test, reached as the plain role the application runs as.
 
 The server lives in a folder of its own for the session. Tests that commit (``committed``) empty the tables
-afterwards; others roll back.
+afterwards; others roll back. Processes that share the tests between them (``-n``) have a server each, begun from a copy
+of what the first process has migrated.
 """
 
+import math
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from leadloom.site.embedded import Embedded, postgres
 
+MIGRATED = "LEADLOOM_TESTS_MIGRATED"
+"""A data folder whose server has been migrated and stopped, to begin from."""
+
+_folders = ExitStack()
 _running = ExitStack()
+_environment: dict[str, str] = {}
 
 
 def _start() -> None:
     """Start and migrate before Django reads its settings, and before the folders' own conftests import models."""
     if "DATABASE_URL" in os.environ:  # a subprocess of a test, or somebody's own server
         return
-    folder = Path(_running.enter_context(tempfile.TemporaryDirectory(prefix="leadloom-tests-", dir="/tmp")))
+    folder = Path(_folders.enter_context(tempfile.TemporaryDirectory(prefix="leadloom-tests-", dir="/tmp")))
     folder.chmod(0o755)
+    migrated = os.environ.pop(MIGRATED, None)
+    if migrated:  # PostgreSQL's files belong to another user when we are root
+        subprocess.run(["cp", "-a", f"{migrated}/postgres", folder], check=True)
     server = _running.enter_context(postgres(folder))
-    _relax(server)
-    os.environ |= {
-        "LEADLOOM_DATA_DIR": str(folder),
-        "LEADLOOM_EMBEDDED": "true",
-        "LEADLOOM_SECRET_KEY": "a-key-for-tests-alone-" + "x" * 32,
-        "DATABASE_URL": server.app_url,
-        "DATABASE_OWNER_URL": server.owner_url,
-        "DJANGO_SETTINGS_MODULE": "leadloom.site.settings",
-        "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # Playwright's sync API runs a loop in the test's thread
-    }
-    subprocess.run([sys.executable, "-m", "leadloom.site.migrate"], check=True)
+    if not migrated:
+        _relax(server)
+    _environment.update(
+        {
+            "LEADLOOM_DATA_DIR": str(folder),
+            "LEADLOOM_EMBEDDED": "true",
+            "LEADLOOM_SECRET_KEY": "a-key-for-tests-alone-" + "x" * 32,
+            "DATABASE_URL": server.app_url,
+            "DATABASE_OWNER_URL": server.owner_url,
+            "DJANGO_SETTINGS_MODULE": "leadloom.site.settings",
+            "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # Playwright's sync API runs a loop in the test's thread
+        }
+    )
+    os.environ |= _environment
+    if not migrated:
+        subprocess.run([sys.executable, "-m", "leadloom.site.migrate"], check=True)
     import django
 
     django.setup()
+    _share_middleware()
+
+
+def _share_middleware() -> None:
+    """One chain of middleware for all test clients, as a server has one for all browsers, until a setting changes. Each
+    client would build its own, and look through the static files for it."""
+    from django.core.signals import setting_changed
+    from django.test.client import ClientHandler
+
+    shared: dict[str, Any] = {}
+    build = ClientHandler.load_middleware
+
+    def load(handler: Any, is_async: bool = False) -> None:
+        if is_async:
+            build(handler, is_async)
+            return
+        if not shared:
+            before = set(vars(handler))
+            build(handler)
+            shared.update({name: value for name, value in vars(handler).items() if name not in before})
+        vars(handler).update(shared)
+
+    ClientHandler.load_middleware = load  # type: ignore[method-assign]
+    setting_changed.connect(lambda **_: shared.clear(), weak=False)
+
+
+def pytest_xdist_setupnodes() -> None:
+    """Hand nothing on to processes that take a part of the tests but a copy: each starts a server of its own."""
+    for name in _environment:
+        del os.environ[name]
+    if _environment:
+        _stop()
+        os.environ[MIGRATED] = _environment["LEADLOOM_DATA_DIR"]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, since tests of several processes mostly wait for them."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, while there is enough else for the other processes to do."""
+    items.sort(key=lambda item: item.get_closest_marker("journey") is None)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    _stop()
+    _folders.close()
+
+
+def _stop() -> None:
     from django.db import connections
 
     connections.close_all()
@@ -58,6 +124,13 @@ def _relax(server: Embedded) -> None:
         connection.execute("SELECT pg_reload_conf()")
 
 
+def _keep_compiled() -> None:
+    """Tests start hundreds of processes. What one of them has compiled the others read, whatever is usual here."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
+_keep_compiled()
 _start()
 
 
@@ -84,6 +157,24 @@ def committed(django_db_blocker: pytest.FixtureRequest, owner_url: str) -> Itera
             _empty(owner_url)
 
 
+@pytest.fixture(autouse=True)
+def asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer is kept because this machine was slow to give it: a test would see an older one, or fewer queries."""
+    from leadloom.site import kept
+
+    monkeypatch.setattr(kept, "QUICK_S", math.inf)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what comes after the waiting. Between two tries of a request a twentieth of the time passes that is
+    counted; how long it is, is the business of ``test_patience.py``."""
+    from leadloom.sync import patience, turn
+
+    quick = partial(patience.Patient, sleep=lambda seconds: time.sleep(seconds / 20))
+    monkeypatch.setattr(turn, "Patient", quick)
+
+
 def _empty(owner_url: str) -> None:
     with psycopg.connect(owner_url, autocommit=True) as connection:
         tables = connection.execute(
@@ -95,4 +186,11 @@ def _empty(owner_url: str) -> None:
         ).fetchone()
         assert tables
         connection.execute("SET lock_timeout = '20s'")
-        connection.execute(f"TRUNCATE {tables[0]} RESTART IDENTITY CASCADE".encode())
+        truncate = f"TRUNCATE {tables[0]} RESTART IDENTITY CASCADE".encode()
+        for attempt in range(5):
+            try:
+                connection.execute(truncate)
+                return
+            except psycopg.errors.DeadlockDetected:  # with a page that a browser was still asking for
+                if attempt == 4:
+                    raise

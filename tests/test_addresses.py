@@ -105,15 +105,17 @@ def test_ids_that_cannot_be_are_not_found(client: Client, alice: Member, ids: di
                     assert status in (404, 405), f"{method} {address}: {status}"
 
 
-def test_odd_words_in_an_address_never_break_a_page(client: Client, alice: Member, ids: dict[str, object]) -> None:
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:12])
+def test_odd_words_in_an_address_never_break_a_page(
+    client: Client, alice: Member, ids: dict[str, object], odd: str
+) -> None:
     client.force_login(alice.user)
     pages = [("/" + fill(path, needs, ids)) for _, path, needs in addresses()]
     pages = [page for page in pages if client.get(page).status_code == 200]
     for page in pages:
         for asked in ASKED:
-            for odd in ODD:
-                status = client.get(f"{page}?{asked}={odd}").status_code
-                assert status < 500, f"{page}?{asked}={odd}: {status}"
+            status = client.get(f"{page}?{asked}={odd}").status_code
+            assert status < 500, f"{page}?{asked}={odd}: {status}"
 
 
 def fill(path: str, needs: tuple[str, ...], ids: dict[str, object]) -> str:

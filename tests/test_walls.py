@@ -17,6 +17,7 @@ from leadloom.accounts.tokens import issue_token
 from leadloom.connections.models import Connection, Run
 from leadloom.leads.models import (
     Direction,
+    Erasure,
     Lead,
     LeadChange,
     Message,
@@ -48,6 +49,7 @@ class Seeded:
 SEEDS: dict[str, Callable[[Seeded], object]] = {
     "api_tokens": lambda of: issue_token(account=of.member.account, member=of.member, name="Zapier"),
     "audit_log": lambda of: audit(of.member.account, of.member.user, "test.seeded"),
+    "erasures": lambda of: Erasure.objects.create(account=of.member.account, mark=b"a mark"),
     "invitations": lambda of: Invitation.objects.create(
         account=of.member.account,
         email="dora@example.com",
@@ -125,6 +127,88 @@ def test_every_account_table_forces_row_level_security() -> None:
     tables = account_tables()
     assert len(tables) >= 13
     assert [name for name, enabled, forced in tables if not (enabled and forced)] == []
+
+
+# Beside the wall itself: ways to read a few rows from a narrower scope. A new one needs a line here.
+OWN_ACCOUNTS = "(id IN ( SELECT members.account_id FROM members WHERE (members.user_id = leadloom_user())))"
+MAY_READ = {
+    ("accounts", "own_accounts", OWN_ACCOUNTS),
+    ("accounts", "system_reads", "leadloom_is_system()"),
+    ("api_tokens", "presented", "((token_hash)::text = leadloom_key())"),
+    ("crm_connections", "system_reads", "leadloom_is_system()"),
+    ("invitations", "presented", "((token_hash)::text = leadloom_key())"),
+    ("members", "own_memberships", "(user_id = leadloom_user())"),
+    ("sync_runs", "system_reads", "leadloom_is_system()"),
+    ("texter_deliveries", "system_reads", "leadloom_is_system()"),
+    ("texter_settings", "system_reads", "leadloom_is_system()"),
+}  # fmt: skip
+
+
+def test_no_table_outside_the_walls_says_whose_its_rows_are() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT table_name FROM information_schema.columns
+            WHERE table_schema = 'public' AND column_name = 'account_id'
+            """
+        )
+        assert {name for (name,) in cursor} <= {name for name, _, _ in account_tables()}
+
+
+def policies() -> set[tuple[str, str, str, str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT tablename, policyname, cmd, coalesce(qual, ''), coalesce(with_check, '')
+            FROM pg_policies WHERE schemaname = 'public'
+            """
+        )
+        return {
+            (table, name, cmd, " ".join(sees.split()), " ".join(may.split())) for table, name, cmd, sees, may in cursor
+        }
+
+
+def test_every_wall_lets_through_the_account_in_scope_and_nothing_else() -> None:
+    """Policies add up: one that is wider opens what all others shut."""
+    for table, _, _ in account_tables():
+        column = "id" if table == "accounts" else "account_id"
+        own = f"({column} = ( SELECT leadloom_account() AS leadloom_account))"
+        found = {(name, *rest) for of, name, *rest in policies() if of == table}
+        narrower = {(name, "SELECT", when, "") for of, name, when in MAY_READ if of == table}
+        assert found == {("account_only", "ALL", own, own)} | narrower, table
+
+
+def test_charlie_can_put_no_row_of_any_table_into_alices_account() -> None:
+    alice = seed("alice@example.com", "Acme").member
+    charlie = seed("charlie@example.com", "Charlie's").member
+    for table, _, _ in account_tables():
+        column = "id" if table == "accounts" else "account_id"
+        grab = f"UPDATE {table} SET {column} = {alice.account_id}"
+        with (
+            pytest.raises(ProgrammingError, match=r"row-level security|permission denied for table audit_log"),
+            account_scope(charlie.account_id),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(grab)
+
+
+def test_there_is_no_other_way_to_rows_than_by_tables_with_walls() -> None:
+    """Views and copies have walls of their own or none; a function of its owner's rights sees what the owner sees."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT relname FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relkind NOT IN ('r', 'p', 'i', 'I', 'S', 'c', 't')
+            """
+        )
+        assert cursor.fetchall() == []
+        cursor.execute(
+            """
+            SELECT proname, array_to_string(proconfig, ',') FROM pg_proc
+            WHERE pronamespace = 'public'::regnamespace AND prosecdef
+            """
+        )
+        assert cursor.fetchall() == [("leadloom_analyze_leads", "search_path=public")], "which answers nothing"
 
 
 def test_every_account_table_is_seeded_below() -> None:

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 from django.conf import settings
 from django.test import Client
@@ -24,14 +25,15 @@ class Web:
 
 
 @contextmanager
-def web_process(**environment: str) -> Iterator[Web]:
-    """Ready to answer, on a free port. Ended with the block."""
+def web_process(*, log: IO[bytes] | None = None, **environment: str) -> Iterator[Web]:
+    """Ready to answer, on a free port. Ended with the block. ``log``: where its log goes, if not to ours."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         address = f"http://127.0.0.1:{sock.getsockname()[1]}"
         process = subprocess.Popen(
             [sys.executable, "-m", "leadloom.site", "web", "--fd", str(sock.fileno())],
             env={**os.environ, "LEADLOOM_URL": address, "LEADLOOM_LOG_LEVEL": "error", **environment},
             pass_fds=[sock.fileno()],
+            stderr=log,
         )
     try:
         _await(address, process)

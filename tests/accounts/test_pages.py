@@ -29,6 +29,19 @@ def test_a_new_token_is_shown_once_and_not_kept_by_caches(alice: Member) -> None
     assert found[0] not in later
 
 
+@pytest.mark.parametrize(("asked", "made"), [({}, "read"), ({"scope": "read"}, "read"), ({"scope": "full"}, "full")])
+def test_a_token_may_do_the_least_unless_more_is_asked_for(alice: Member, asked: dict[str, str], made: str) -> None:
+    signed_in(alice).post("/tokens", {"name": "Zapier", **asked})
+    with account_scope(alice.account_id):
+        assert ApiToken.objects.get().scope == made
+
+
+def test_a_scope_that_does_not_exist_makes_no_token(alice: Member) -> None:
+    signed_in(alice).post("/tokens", {"name": "Zapier", "scope": "everything"})
+    with account_scope(alice.account_id):
+        assert not ApiToken.objects.exists()
+
+
 def test_a_token_is_revoked_on_the_page(alice: Member) -> None:
     client = signed_in(alice)
     client.post("/tokens", {"name": "Warehouse loader"})
@@ -83,7 +96,7 @@ def test_somebody_with_two_accounts_switches_between_them(alice: Member, charlie
     assert client.get("/members").status_code == 403  # her role there, not the one at home
 
 
-@pytest.mark.parametrize("account", ["", "0", "-1", "1e9", "²", "9" * 30])
+@pytest.mark.parametrize("account", ["", "0", "-1", "1e9", "²", "9" * 30, "9" * 5000])
 def test_switching_to_nonsense_is_404(account: str, alice: Member) -> None:
     assert signed_in(alice).post("/account/switch", {"account": account}).status_code == 404
 

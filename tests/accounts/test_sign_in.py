@@ -123,6 +123,12 @@ def test_after_ten_wrong_passwords_even_the_right_one_is_refused(alice: Member, 
     assert not is_signed_in(client)
 
 
+def test_other_spellings_of_an_email_do_not_start_the_count_afresh(alice: Member, client: Client) -> None:
+    for number in range(10):
+        sign_in(client, "ALICE@example.com"[:number] + "alice@example.com"[number:], "guess")
+    assert sign_in(client, " alice@example.com").status_code == 429
+
+
 def test_a_guesser_elsewhere_does_not_lock_alice_out(alice: Member, client: Client) -> None:
     for _ in range(11):
         sign_in(Client(), "alice@example.com", "guess", address="203.0.113.9")

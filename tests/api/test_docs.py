@@ -25,6 +25,13 @@ def test_every_link_inside_the_page_has_a_target(client: Client) -> None:
     assert set(re.findall(r'href="#([^"]+)"', page)) <= targets
 
 
+def test_every_parameter_has_a_name_and_none_of_a_list_is_required(client: Client) -> None:
+    schema = client.get("/api/openapi.json").json()
+    parameters = [one for path in schema["paths"].values() for call in path.values() for one in call["parameters"]]
+    assert {"after", "limit", "search"} <= {one["name"] for one in parameters}
+    assert not [one for one in parameters if not one["name"] or (one["in"] == "query" and one["required"])]
+
+
 def test_names_on_the_wire_are_camel_case(client: Client) -> None:
     schema = client.get("/api/openapi.json").json()
     names = {name for shape in schema["components"]["schemas"].values() for name in shape.get("properties", {})}

@@ -110,9 +110,10 @@ def test_a_refused_token_is_explained_where_it_was_typed_and_not_sent_back(eithe
     either.goto("/")
     either.get_by_role("link", name="Connect CRM").first.click()
     secret = "pat-na1-ünreadable"
-    either.locator("input[name=token]").fill(secret)
+    form = either.locator("form", has=either.locator("#token-hubspot"))
+    form.get_by_label("Access token").fill(secret)
     with either.expect_response(lambda response: response.request.method == "POST") as answer:
-        either.get_by_role("button", name="Connect with this token").click()
+        form.get_by_role("button", name="Connect with this token").click()
     expect(either.get_by_role("alert").filter(has_text="token")).to_be_visible()
     assert secret not in answer.value.text()
     with account_scope(alice.account_id):

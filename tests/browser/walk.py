@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from typing import Literal
 
 from playwright.sync_api import BrowserContext, Page, Response
 
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 NOT_PAGES = re.compile(r"^/(api|admin|static|live|metrics|healthz|readyz|demo)\b")
 
 COMPLAINTS = """async () => {
@@ -105,24 +107,27 @@ def inline(html: str) -> list[str]:
 
 def pages(context: BrowserContext, *starts: str, at_most: int = 40) -> Iterator[tuple[str, Page, list[str]]]:
     """Every kind of page that links lead to, opened, with what is wrong with it. ``/leads/1`` and ``/leads/2`` are one
-    kind."""
+    kind. All in one tab, as people do."""
     queue, known = list(starts), {_kind(start) for start in starts}
+    said: list[str] = []
+    page = context.new_page()
+    page.on("pageerror", lambda error: said.append(f"script failed: {error}"))
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     for _ in range(at_most):
         if not queue:
-            return
+            break
         path = queue.pop(0)
-        page = context.new_page()
-        said: list[str] = []
-        page.on("pageerror", lambda error, said=said: said.append(f"script failed: {error}"))
-        page.on("console", lambda message, said=said: said.append(message.text) if message.type == "error" else None)
+        page.emulate_media(color_scheme=SCHEMES[0], reduced_motion="reduce")
         response = page.goto(path)
         assert response
-        yield path, page, said + _wrong_with(page, response)
+        wrong = _wrong_with(page, response)
+        yield path, page, said + wrong
+        said.clear()
         for link in page.eval_on_selector_all("a[href]:not([download])", "all => all.map(a => a.getAttribute('href'))"):
             if link.startswith("/") and not NOT_PAGES.match(link) and _kind(link) not in known:
                 known.add(_kind(link))
                 queue.append(link)
-        page.close()
+    page.close()
 
 
 def _kind(path: str) -> str:
@@ -138,8 +143,9 @@ def _wrong_with(page: Page, response: Response) -> list[str]:
     found = inline(response.text())
     if "Content-Security-Policy" not in {name.title() for name in response.headers}:
         found.append("no Content-Security-Policy")
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-        page.reload()
+    for scheme in SCHEMES:
+        if scheme != SCHEMES[0]:
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            page.reload()
         found += [f"{scheme}: {complaint}" for complaint in page.evaluate(COMPLAINTS)]
     return found

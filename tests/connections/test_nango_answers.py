@@ -32,7 +32,7 @@ def nango_answers(settings: Settings) -> Iterator[Answers]:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     settings.NANGO_HOST = f"http://127.0.0.1:{server.server_port}"
     settings.NANGO_SECRET_KEY = "5f0c1a52-7b7e-4c53-9f0e-6d2a8c1b4e77"
 

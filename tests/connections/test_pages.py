@@ -130,6 +130,7 @@ def test_members_who_do_not_manage_change_no_connection(alice: Member, hubspot: 
         ("get", "/connections/{c}/disconnect"),
         ("post", "/connections/{c}/release"),
         ("get", "/connections/{c}/not-imported"),
+        ("get", "/connections/{c}/fields"),
         ("get", "/connect?reconnect={c}"),
         ("get", "/runs?connection={c}"),
         ("get", "/runs/{r}"),
@@ -186,9 +187,27 @@ def test_everybody_left_out_is_listed_by_cause_with_what_mends_it(alice: Member,
     assert "Nina" not in one
 
 
+def test_the_customer_s_own_fields_are_listed_as_last_read(alice: Member, hubspot: Connection) -> None:
+    page = f"/connections/{hubspot.pk}/fields"
+    assert "first refresh" in browser_of(alice).get(page).content.decode()
+    with account_scope(alice.account_id):
+        hubspot.tables = {"fields": {"shirt": {"label": f"Shirt size {MARKUP}", "type": "enumeration"}}}
+        hubspot.tables_read_at = datetime.now(UTC)
+        hubspot.save()
+    shown = browser_of(alice).get(page).content.decode()
+    assert "Shirt size" in shown
+    assert "enumeration" in shown
+    assert MARKUP not in shown
+    told = browser_of(alice).get("/api/crm/fields", {"connectionId": hubspot.pk}).json()
+    assert told["fields"] == [{"name": "shirt", "label": f"Shirt size {MARKUP}", "type": "enumeration"}]
+    stranger = make_member("charlie@example.com")
+    assert browser_of(stranger).get("/api/crm/fields", {"connectionId": hubspot.pk}).status_code == 404
+
+
 def test_checks_that_found_nothing_are_one_line(hubspot: Connection) -> None:
     def check(**fields: object) -> Run:
-        return Run(connection=hubspot, **{"trigger": "cron", "state": "done", "requests": 2} | fields)
+        told = {"trigger": "cron", "state": "done", "requests": 2, "absent": 0}
+        return Run(connection=hubspot, **told | fields)
 
     runs = [check(), check(), check(updated=1), check(), check(trigger="manual"), check(state="failed"), check()]
     assert [len(line.runs) for line in fold(runs)] == [2, 1, 1, 1, 1, 1]

@@ -22,10 +22,10 @@ type Until = Callable[..., Run]
 class Worker:
     """One worker process, as ``leadloom worker`` starts it."""
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "leadloom.site", "worker"],
-            env={**os.environ, "LEADLOOM_CONCURRENCY": "4"},
+            env={**os.environ, "LEADLOOM_CONCURRENCY": "4", **environment},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -45,11 +45,11 @@ class Worker:
 
 
 @pytest.fixture
-def start_worker(committed: None) -> Iterator[Callable[[], Worker]]:
+def start_worker(committed: None) -> Iterator[Callable[..., Worker]]:
     workers: list[Worker] = []
 
-    def start() -> Worker:
-        workers.append(Worker())
+    def start(**environment: str) -> Worker:
+        workers.append(Worker(**environment))
         return workers[-1]
 
     yield start

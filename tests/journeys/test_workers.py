@@ -1,5 +1,6 @@
 """Workers that die or are told to go in the middle of a run: others take over, nothing is lost, nothing doubled."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -73,6 +74,26 @@ def test_a_deploy_hands_a_run_over_at_its_next_page(
         with account_scope(run.account_id):
             handed_over = Run.objects.get(pk=run.pk)
         assert handed_over.lease_token is None or new.process.poll() is None
+        run = until(run, lambda run: run.state == RunState.DONE)
+        assert_complete(connection, run, box)
+
+
+def test_a_deploy_does_not_wait_for_a_crm_that_drips_and_neither_does_the_next_worker(
+    start_worker: Callable[[], Worker], connect: Callable[[Sandbox], tuple[Connection, Run]], until: Until
+) -> None:
+    """Nobody is there to take the run when its lease runs out: it is given back, or still called running."""
+    with Sandbox(contacts=CONTACTS, latency_ms=60) as box:
+        old = start_worker()
+        connection, run = connect(box)
+        until(run, lambda run: run.pages >= 6)
+        box.fault("slow", times=None, path="/crm", seconds=100)
+        time.sleep(1)  # every thread is now at a reply that takes its time
+        held = until(run, lambda run: run.state == RunState.RUNNING)
+        old.stop()
+        given_back = until(run, lambda run: run.state == RunState.QUEUED and run.lease_token is None, within_s=5)
+        assert given_back.pages >= held.pages
+        box.clear_faults()
+        start_worker()
         run = until(run, lambda run: run.state == RunState.DONE)
         assert_complete(connection, run, box)
 

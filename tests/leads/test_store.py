@@ -9,9 +9,10 @@ from tests.leads.conftest import Sync
 
 from leadloom.connections.models import Connection
 from leadloom.contact import Contact, Phone
+from leadloom.leads.absent import archive_deserted, mark_slice
 from leadloom.leads.models import Lead, LeadChange, Message, SourceContact, Suppression
 from leadloom.leads.staging import Rejected
-from leadloom.leads.store import Target, archive_left, write_gone, write_merges
+from leadloom.leads.store import Target, write_gone, write_merges
 from leadloom.providers.base import Gone, Merge
 
 pytestmark = pytest.mark.django_db
@@ -273,10 +274,10 @@ class TestOverwrite:
         sync(contact("1", "+14155550101"), contact("2", "+14155550102"))
         by_hand = make_lead(hubspot.account, name="By hand", phone="+14155550103")
         run = make_run(hubspot, state="done", strategy="overwrite")
-        sync(contact("1", "+14155550101"), run_id=run.pk, is_overwrite=True)
+        sync(contact("1", "+14155550101"), run_id=run.pk, is_overwrite=True, notes_met=True)
         target = Target(account_id=hubspot.account_id, connection_id=hubspot.pk, run_id=run.pk, provider="hubspot")
-        assert archive_left(target) == 1
-        assert archive_left(target) == 0
+        assert (mark_slice(target), mark_slice(target)) == (1, 0)
+        assert (archive_deserted(target), archive_deserted(target)) == (1, 0)
         assert set(Lead.objects.filter(archived_at=None).values_list("phone", flat=True)) == {
             "+14155550101",
             by_hand.phone,
@@ -286,7 +287,8 @@ class TestOverwrite:
         sync(contact())
         lead = only_lead()
         run = make_run(hubspot, state="done")
-        archive_left(Target(account_id=hubspot.account_id, connection_id=hubspot.pk, run_id=run.pk, provider="hubspot"))
+        target = Target(account_id=hubspot.account_id, connection_id=hubspot.pk, run_id=run.pk, provider="hubspot")
+        assert (mark_slice(target), archive_deserted(target)) == (1, 1)
         assert not Lead.objects.filter(archived_at=None).exists()
         sync(contact())
         assert only_lead().pk == lead.pk
@@ -314,6 +316,41 @@ class TestGoneAndMerged:
         assert (lead.pk, lead.crm_id, lead.opted_out) == (of_a.pk, "C", True)
         assert lead.message_set.get().body == "Hi B"
         assert set(SourceContact.objects.filter(merged_into="C").values_list("external_id", flat=True)) == {"A", "B"}
+
+    def test_a_contact_that_took_others_in_describes_the_lead_at_once(self, sync: Sync) -> None:
+        sync(contact("A", "+14155550101", name="Ann Once"), contact("B", "+14155550102", name="Ben"))
+        written = sync(contact("C", "+14155550101", name="Ann Now", merged_ids=("A", "B")))
+        assert written.outcomes == {"updated": 1}
+        lead = Lead.objects.get(crm_id="C")
+        assert (lead.name, Lead.objects.filter(crm_id="A").exists()) == ("Ann Now", False)
+
+    def test_a_lead_whose_contact_was_deleted_is_described_by_another_contact_of_it(
+        self, sync: Sync, hubspot: Connection
+    ) -> None:
+        sync(contact("A", "+14155550101", name="Ann"))
+        sync(contact("B", "+14155550101", name="Ann Too"))
+        target = Target(account_id=hubspot.account_id, connection_id=hubspot.pk, run_id=1, provider="hubspot")
+        assert write_gone(target, [Gone("A")]) == 1
+        assert only_lead().crm_id == "B"
+        sync(contact("B", "+14155550101", name="Ann Too"))
+        assert only_lead().name == "Ann Too", "though nothing changed in the CRM"
+
+    def test_a_lead_whose_contact_was_merged_into_one_that_shares_it_is_described_by_that_one(
+        self, sync: Sync, hubspot: Connection
+    ) -> None:
+        sync(contact("A", "+14155550101", name="Ann"))
+        sync(contact("B", "+14155550101", name="Ann Too"), contact("C", "+14155550101", name="Ann Else"))
+        target = Target(account_id=hubspot.account_id, connection_id=hubspot.pk, run_id=1, provider="hubspot")
+        write_merges(target, [Merge("A", "B")])
+        assert only_lead().crm_id == "B"
+        sync(contact("B", "+14155550101", name="Ann Too"))
+        assert only_lead().name == "Ann Too"
+
+    def test_a_lead_that_has_no_other_contact_keeps_the_deleted_one(self, sync: Sync, hubspot: Connection) -> None:
+        sync(contact("A", "+14155550101"), contact("B", "+14155550102"))
+        target = Target(account_id=hubspot.account_id, connection_id=hubspot.pk, run_id=1, provider="hubspot")
+        write_gone(target, [Gone("A")])
+        assert set(Lead.objects.values_list("crm_id", flat=True)) == {"A", "B"}
 
 
 class TestUnstorable:

@@ -11,9 +11,11 @@ import psutil
 import psycopg
 import pytest
 from django.conf import settings
+from django.test import Client
 from tests.factories import make_connection, make_member, make_run
 from tests.web import Web, session_of, web_process
 
+from leadloom.accounts.http import CHOSEN_ACCOUNT
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
 from leadloom.live.hub import MOST_A_SECOND, MOST_WAITING, Mailbox, rest_s
@@ -32,8 +34,11 @@ class Stream:
         self._lines = response.iter_lines()
 
     def next(self) -> Word | None:
-        """The next word; None when the stream has ended. Waits no longer than the client's timeout."""
+        """The next word; None when the stream has ended. Gives up when there was nothing but two signs of life."""
+        signs = 0
         for line in self._lines:
+            signs += line == ": still here"
+            assert signs < 2, "nobody said anything"
             if line.startswith("data: "):
                 return json.loads(line.removeprefix("data: "))  # type: ignore[no-any-return]
         return None
@@ -116,6 +121,31 @@ def test_another_account_hears_none_of_it(web: Web, alice: Member, watch: Callab
     say(alice, 1)
     say(charlie, 2)
     assert [word for word in stream.until(is_lead(2)) if "lead" in word] == [{"kind": "lead", "lead": 2}]
+
+
+def test_a_stream_asked_for_by_alices_ids_tells_charlie_only_his_own(web: Web, alice: Member) -> None:
+    """Whatever he writes into the address or a header, and even if her account's id got into his session."""
+    charlie = make_member("charlie@example.net", "Charlie & Co")
+    run = make_run(make_connection(alice.account))
+    browser = Client()
+    browser.force_login(charlie.user)
+    session = browser.session
+    session[CHOSEN_ACCOUNT] = alice.account_id
+    session.save()
+    cookies = {settings.SESSION_COOKIE_NAME: browser.cookies[settings.SESSION_COOKIE_NAME].value}
+    hers = {"account": alice.account_id, "connection": run.connection_id, "run": run.pk, "lead": 1}
+    hers |= {"account_id": alice.account_id, "accountId": alice.account_id, "member": alice.pk, "user": alice.user_id}
+    headers = {f"X-{name}".replace("_", "-"): str(pk) for name, pk in hers.items()}
+    with (
+        httpx2.Client(cookies=cookies, timeout=20) as client,
+        client.stream("GET", f"{web.address}/live", params=hers, headers=headers) as response,
+    ):
+        assert response.status_code == 200
+        stream = Stream(response)
+        assert stream.next() == {}  # "ready"
+        say(alice, 1)
+        say(charlie, 2)
+        assert [word for word in stream.until(is_lead(2)) if "lead" in word] == [{"kind": "lead", "lead": 2}]
 
 
 def test_what_was_rolled_back_is_never_told(web: Web, alice: Member, watch: Callable[[Web, Member], Stream]) -> None:

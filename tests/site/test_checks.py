@@ -1,21 +1,26 @@
 """``leadloom check`` says what is wrong, and says so for the connection that is meant."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import LazySettings
 from django.db import connection as db
-from tests.factories import make_connection, make_member
+from tests.factories import make_connection, make_member, make_run
 
 from leadloom.accounts.scope import account_scope
-from leadloom.connections.models import Connection, Method, State
+from leadloom.connections.models import Connection, Method, State, Trigger
 from leadloom.connections.secrets import seal
 from leadloom.connections.vault import context_of
 from leadloom.sandbox import Sandbox
+from leadloom.sandbox.gohighlevel.staff import LOCATION
 from leadloom.sandbox.hubspot.records import PORTAL
 from leadloom.site.checks import Finding, check_everything, run_checks
+from leadloom.sync.doorbell import ring_for_many
 
 pytestmark = pytest.mark.django_db
+
+MORNING, NOON = datetime(2026, 11, 29, 9, tzinfo=UTC), datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
 def findings() -> dict[str, Finding]:
@@ -68,6 +73,33 @@ def test_a_connection_whose_crm_answers_is_right(box: Sandbox) -> None:
     assert findings()[f"connection {connection.pk}"].is_right
 
 
+def test_a_crm_that_needs_the_facts_of_the_account_is_asked_with_them() -> None:
+    with Sandbox("gohighlevel", contacts=1) as box:
+        connection = connected_to(
+            box, provider="gohighlevel", external_account_id=LOCATION, external_account_name="A location"
+        )
+        assert findings()[f"connection {connection.pk}"].is_right
+
+
+def test_a_connection_whose_hour_was_not_kept_is_late_and_one_that_is_being_read_is_not() -> None:
+    late = make_connection(make_member().account, next_due_at=datetime.now(UTC) - timedelta(minutes=40))
+    found = findings()["schedule"]
+    assert (found.is_right, "by 40 minutes" in found.sentence) == (False, True)
+    make_run(late, state="running")
+    assert findings()["schedule"].is_right
+
+
+def test_a_sweep_that_gives_way_to_others_does_not_make_the_queue_late() -> None:
+    with db.cursor() as cursor:
+        cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now())")
+    run = make_run(make_connection(make_member().account), state="queued", trigger="sweep")
+    for trigger, is_right in ((Trigger.SWEEP, True), (Trigger.MANUAL, False)):
+        ring_for_many([(run.pk, run.account_id)], trigger=trigger, most=1)
+        with db.cursor() as cursor:
+            cursor.execute("UPDATE procrastinate_events SET at = at - interval '1 hour'")
+        assert findings()["queue"].is_right is is_right
+
+
 def test_a_connection_whose_token_was_revoked_is_wrong_and_the_token_is_not_shown(box: Sandbox) -> None:
     connection = connected_to(box)
     box.revoke_token()
@@ -92,3 +124,36 @@ def test_a_connection_that_needs_a_reconnect_says_so_without_asking_the_crm(box:
 def box() -> Iterator[Sandbox]:
     with Sandbox(contacts=1) as sandbox:
         yield sandbox
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_right", "said"),
+    [
+        pytest.param({"counted_crm": 350}, True, "350 of 350 accounted for", id="equal"),
+        pytest.param({"counted_crm": 353, "differs_since": NOON}, True, "3 more", id="seen once, too early to say"),
+        pytest.param({"counted_crm": 347, "differs_since": MORNING}, False, "3 fewer", id="everybody is read again"),
+        pytest.param(
+            {"counted_crm": 347, "differs_since": MORNING, "held_run_id": 7}, True, "whether they have left",
+            id="a person must say",
+        ),
+        pytest.param(
+            {"counted_crm": 353, "differs_since": MORNING, "swept_at": NOON}, False, "does not show us",
+            id="everybody was read since",
+        ),
+    ],
+)  # fmt: skip
+def test_a_count_that_differs_is_wrong_until_it_is_explained(
+    box: Sandbox, fields: dict[str, object], is_right: bool, said: str
+) -> None:
+    connection = connected_to(box)
+    with account_scope(connection.account_id):
+        Connection.objects.update(counted_at=NOON, counted_ours=350, **fields)
+    found = findings()[f"count {connection.pk}"]
+    assert (found.is_right, said in found.sentence) == (is_right, True), found.sentence
+
+
+def test_a_crm_that_does_not_tell_how_many_it_has_gets_no_line(box: Sandbox) -> None:
+    connection = connected_to(box)
+    with account_scope(connection.account_id):
+        Connection.objects.update(counted_at=NOON, counted_ours=350)
+    assert f"count {connection.pk}" not in findings()

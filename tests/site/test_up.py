@@ -66,6 +66,20 @@ def test_it_starts_serves_revives_a_crashed_worker_and_leaves_nothing_behind_aft
     assert "Traceback" not in up.output
 
 
+def test_a_killed_postgresql_is_started_again_and_everything_goes_on(start: Start, folder: Path) -> None:
+    up = start("up", "--port", "0")
+    address = up.address()
+    set_up(up, "alice@example.com")
+    postmaster = int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGKILL)
+    up.until(r"PostgreSQL had ended and was started again\.")
+    assert comes_true(lambda: get(address, "/readyz").json().get("ready") is True, within_s=60)
+    assert get(address, "/setup").status_code != 200, "the owner is still there"
+
+    assert up.end(signal.SIGINT) in ENDED
+    assert nothing_runs_for(folder, within_s=2)
+
+
 def test_what_was_saved_survives_a_kill_of_everything_and_children_end_with_a_killed_parent(
     start: Start, folder: Path
 ) -> None:

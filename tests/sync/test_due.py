@@ -46,6 +46,53 @@ def test_every_active_connection_that_is_due_gets_a_run_and_no_other() -> None:
     assert (report.total, report.queued, report.failed) == (2, 2, 0)
 
 
+def kinds(report: DueReport) -> dict[int, str]:
+    """What was started, by connection."""
+    found = {}
+    for result in report.results:
+        with account_scope(result.account_id):
+            found[result.connection_id] = Run.objects.get(pk=result.run_id).trigger
+    return found
+
+
+@pytest.mark.django_db
+def test_a_connection_is_swept_when_that_is_due_and_checked_for_changes_until_then() -> None:
+    account = make_member().account
+    now = datetime.now(UTC)
+    due = make_connection(account, next_due_at=PAST, bookmark="x", sweep_due_at=now)
+    not_yet = make_connection(
+        account, external_account_id="2", next_due_at=PAST, bookmark="x", sweep_due_at=now + timedelta(hours=1)
+    )
+    never_read = make_connection(account, external_account_id="3", next_due_at=PAST, sweep_due_at=now)
+    assert kinds(start_due_runs()) == {due.pk: "sweep", not_yet.pk: "cron", never_read.pk: "cron"}
+
+
+@pytest.mark.django_db
+def test_no_more_than_one_in_six_is_swept_in_one_round_the_longest_overdue_first() -> None:
+    account = make_member().account
+    made = [
+        make_connection(
+            account, external_account_id=f"{hours}", next_due_at=PAST, bookmark="x",
+            sweep_due_at=datetime.now(UTC) - timedelta(hours=hours),
+        )
+        for hours in range(18)
+    ]  # fmt: skip
+    started = kinds(start_due_runs())
+    assert len(started) == 18
+    assert {pk for pk, trigger in started.items() if trigger == "sweep"} == {one.pk for one in made[-3:]}
+
+
+@pytest.mark.django_db
+def test_a_sweep_gives_way_to_every_other_job() -> None:
+    assert PRIORITY[Trigger.SWEEP] < min(value for trigger, value in PRIORITY.items() if trigger != Trigger.SWEEP)
+    swept = make_connection(make_member().account, next_due_at=PAST, bookmark="x", sweep_due_at=PAST)
+    report = start_due_runs()
+    assert rung_for() == [run_of(report, swept)]
+    with db.cursor() as cursor:
+        cursor.execute("SELECT priority FROM procrastinate_jobs")
+        assert cursor.fetchall() == [(PRIORITY[Trigger.SWEEP],)]
+
+
 def test_one_connection_that_cannot_start_never_stops_the_rest(committed: None, owner_url: str) -> None:
     alice = make_member()
     broken = make_connection(alice.account, next_due_at=PAST)

@@ -2,20 +2,23 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from leadloom.contact import Contact
-from leadloom.errors import NeedsReconnect, RecordRejected, Unreadable
+from leadloom.errors import NeedsReconnect, NotReady, RecordRejected, Unreadable
 from leadloom.leads.staging import Rejected
 from leadloom.providers.base import CrmAccount, Cursor, Page, Provider, Record, Reply, Request, TablePage
 from leadloom.sync.engine import (
     CONTACTS_A_SAVE,
+    CONTACTS_AHEAD,
+    CONTACTS_UNMAPPED,
     PAGES_AHEAD,
     PAGES_UNMAPPED,
     Mapped,
@@ -177,6 +180,21 @@ def test_memory_does_not_grow_with_the_crm_because_only_so_many_pages_wait() -> 
     assert max(ahead) <= PAGES_AHEAD + CONTACTS_A_SAVE // feed.page_size + PAGES_UNMAPPED + 4
 
 
+def test_memory_does_not_grow_with_the_pages_of_a_crm_that_sends_large_ones() -> None:
+    feed = Numbers(100_000, page_size=2000)
+    crm = Crm(feed)
+    ahead: list[int] = []
+    kept = Kept()
+
+    def on_save() -> None:
+        ahead.append(len(crm.asked) * feed.page_size - len(kept.ids))
+        time.sleep(0.02)  # so that what is read meanwhile would pile up
+
+    kept.on_save = on_save
+    walk(feed, crm, kept)
+    assert max(ahead) <= CONTACTS_AHEAD + CONTACTS_UNMAPPED + CONTACTS_A_SAVE + 7 * feed.page_size
+
+
 def test_a_page_that_cannot_be_read_is_asked_for_three_times_with_a_pause_between() -> None:
     class Cut(Numbers):
         def read(self, cursor: Cursor, reply: Reply) -> Page:
@@ -252,3 +270,36 @@ def test_names_forgotten_to_save_memory_are_asked_for_again(monkeypatch: pytest.
     records = [{"id": "1", "company": "a"}, {"id": "2", "company": "new"}]
     found = full.map(records, Crm(Numbers(1)))
     assert [cast(Contact, one).company for one in found] == ["Company a", "Company new"]
+
+
+@dataclass
+class Export(Numbers):
+    """Numbers that are ready after so many questions."""
+
+    ready_after: int = 3
+    questions: int = 0
+
+    def read(self, cursor: Cursor, reply: Reply) -> Page:
+        self.questions += 1
+        if self.questions <= self.ready_after:
+            raise NotReady("The export is being made.", after=timedelta(seconds=10))
+        return super().read(cursor, reply)
+
+
+def test_what_is_being_prepared_is_asked_for_again_until_it_is_there() -> None:
+    feed, kept = Export(10), Kept()
+    crm = Crm(feed)
+    walk(feed, crm, kept)
+    assert len(kept.ids) == 10
+    assert crm.waited == [10, 10, 10]
+
+
+def test_what_takes_long_to_prepare_sends_the_worker_away_and_is_asked_for_after_a_restart() -> None:
+    feed, kept = Export(10, ready_after=8), Kept()
+    crm = Crm(feed)
+    with pytest.raises(NotReady) as waiting:
+        walk(feed, crm, kept)
+    assert waiting.value.after == timedelta(seconds=10)
+    assert sum(crm.waited) <= 60
+    walk(feed, crm, kept)
+    assert len(kept.ids) == 10

@@ -14,7 +14,7 @@ from leadloom.sync.lease import claim, hold
 
 pytestmark = pytest.mark.django_db
 
-PAST, FUTURE = datetime.now(UTC) - timedelta(minutes=1), datetime.now(UTC) + timedelta(minutes=1)
+PAST, FUTURE = datetime.now(UTC) - timedelta(minutes=1), datetime.now(UTC) + timedelta(days=1)
 
 
 @pytest.fixture

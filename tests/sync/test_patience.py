@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from leadloom.errors import LeadloomError, NeedsReconnect, SyncStopped, TryLater
+from leadloom.errors import LeadloomError, NeedsReconnect, SyncStopped, TryLater, Unreachable
 from leadloom.providers.base import Reply, Request
 from leadloom.sync.patience import TRIES, Patient
 
@@ -61,6 +61,17 @@ def test_an_outage_is_asked_again_at_growing_distance_a_few_times_only() -> None
     with pytest.raises(TryLater):
         patient(crm, slept).send(ASK)
     assert (crm.asked, sum(slept)) == (TRIES, 2 + 4 + 8 + 16)
+
+
+@pytest.mark.parametrize(("others", "asked"), [(True, 2), (False, TRIES)])
+def test_a_crm_that_cannot_be_reached_from_here_is_left_to_others_if_there_are_any(others: bool, asked: int) -> None:
+    crm = Crm(*[Unreachable("Away.", after=timedelta(seconds=2)) for _ in range(10)])
+    waiting = Patient(
+        crm, should_stop=lambda: False, sleep=lambda _: None, jitter=lambda: 0.0, may_hand_on=lambda: others
+    )
+    with pytest.raises(Unreachable):
+        waiting.send(ASK)
+    assert crm.asked == asked
 
 
 def test_a_dead_grant_is_not_asked_again() -> None:

@@ -11,7 +11,10 @@ from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
 from leadloom.connections.models import Connection, Run, RunState, State
 from leadloom.connections.services import connect_with_token, pause
+from leadloom.errors import NotReady
 from leadloom.leads.models import Lead, SourceContact
+from leadloom.providers.base import Cursor, Page, Reply
+from leadloom.providers.crms.hubspot import Everything
 from leadloom.sandbox import Sandbox
 from leadloom.sync import endings
 from leadloom.sync.engine import Mapped
@@ -254,6 +257,29 @@ def test_a_bug_of_ours_says_so_keeps_what_was_saved_and_the_next_run_goes_on(
     assert again.state == RunState.DONE
     assert ids_kept(connection) == {contact.id for contact in box.contacts()}
     assert state_of(connection) == (State.LIVE, "")
+
+
+def test_an_answer_that_takes_hours_to_prepare_is_waited_for_and_is_no_trouble(
+    box: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, run = connect(box, work=False)
+
+    def read(self: Everything, cursor: Cursor, reply: Reply) -> Page:
+        raise NotReady("The export is being made.", after=timedelta(minutes=5))
+
+    with monkeypatch.context() as preparing:
+        preparing.setattr(Everything, "read", read)
+        for _ in range(endings.STUCK_AFTER + 1):
+            assert work_on(run.pk, run.account_id).state == RunState.WAITING
+            with account_scope(run.account_id):
+                run.refresh_from_db()
+                assert run.resume_at is not None
+                assert run.resume_at - datetime.now(UTC) <= timedelta(minutes=5)
+                Run.objects.update(resume_at=datetime.now(UTC))
+        assert run.retries == 0
+        assert state_of(connection)[0] == State.IMPORTING
+    assert work_on(run.pk, run.account_id).state == RunState.DONE
+    assert ids_kept(connection) == {contact.id for contact in box.contacts()}
 
 
 def test_when_the_database_goes_away_in_mid_run_the_run_is_left_for_whoever_comes_next(

@@ -31,7 +31,15 @@ QUEUE = (
 )  # fmt: skip
 AGES: dict[str, tuple[str, ...]] = {
     "sync_runs": ("created_at", "started_at", "finished_at"),
-    "crm_connections": ("next_due_at", "last_synced_at", "gone_checked_at", "tables_read_at", "last_change_at"),
+    "crm_connections": (
+        "next_due_at",
+        "last_synced_at",
+        "gone_checked_at",
+        "tables_read_at",
+        "last_change_at",
+        "sweep_due_at",
+        "swept_at",
+    ),
 }
 
 
@@ -108,6 +116,7 @@ def test_the_queue_is_as_small_after_a_week_of_hours_as_after_a_day(
     runs: list[int] = []
     with Sandbox(contacts=3, seed=7) as box:
         members = tenants(box, 2)
+        sweep_in(timedelta(days=5), members)  # late enough not to be forgotten by the end
         for hour in range(7 * 24):
             if hour % 24 == 12:
                 box.change(next(iter(box.contacts())).id, company=f"Changed on day {hour // 24}")
@@ -122,6 +131,21 @@ def test_the_queue_is_as_small_after_a_week_of_hours_as_after_a_day(
     with_outcomes = 7 * len(members)
     assert runs[6] <= 4 * 24 * len(members) + with_outcomes, "the quiet ones of three days until the night's pruning"
     assert runs[6] - runs[4] <= 24, "a day would add 48 if nothing were forgotten"
+    assert sweeps(members) == [1, 1], "each was read whole once"
+
+
+def sweep_in(wait: timedelta, members: list[Member]) -> None:
+    for member in members:
+        with account_scope(member.account_id):
+            Connection.objects.update(sweep_due_at=datetime.now(UTC) + wait)
+
+
+def sweeps(members: list[Member]) -> list[int]:
+    found = []
+    for member in members:
+        with account_scope(member.account_id):
+            found.append(Run.objects.filter(trigger="sweep", state="done").count())
+    return found
 
 
 @pytest.mark.django_db

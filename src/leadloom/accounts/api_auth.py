@@ -17,11 +17,12 @@ from ninja.errors import HttpError
 from ninja.security import APIKeyCookie, HttpBearer
 
 from leadloom.accounts.http import find_member
-from leadloom.accounts.models import Account, ApiToken, Member
+from leadloom.accounts.models import Account, ApiToken, Member, Scope, User
 from leadloom.accounts.scope import account_scope
 from leadloom.accounts.tokens import find_token, note_use
 
 BEARER = "bearer "
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class ApiRequest(HttpRequest):
@@ -48,10 +49,13 @@ class SessionAuth(APIKeyCookie):
 
 
 class TokenAuth(HttpBearer):
-    """A program with an API token."""
+    """A program with an API token. One that may only read gets 403 for every method that could change something."""
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiToken | None:  # noqa: ARG002 - read once, below
-        return _identify(request).token
+        found = _identify(request).token
+        if found and found.scope != Scope.FULL and request.method not in SAFE_METHODS:
+            raise HttpError(403, "This token may only read. Make one that may change things too.")
+        return found
 
 
 session_or_token = [TokenAuth(), SessionAuth()]
@@ -67,9 +71,15 @@ def in_account[F: Callable[..., object]](operation: F) -> F:
 
 
 def require_manager(request: ApiRequest) -> None:
-    """Owners, admins and API tokens (which only they can make) may go on; members get 403."""
+    """Owners, admins and API tokens may go on, members get 403. Only managers make tokens; TokenAuth knows what for."""
     if request.member and not request.member.may_manage:
         raise HttpError(403, "Only owners and admins may do this.")
+
+
+def acting_user(request: ApiRequest) -> User | None:
+    """Who did it, for the audit log: the member, or whoever made the token."""
+    person = request.member or (request.token.created_by if request.token else None)
+    return person.user if person else None
 
 
 class _Undo(Exception):

@@ -6,7 +6,7 @@ from django import forms
 from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 
-from leadloom.accounts.models import Role, User
+from leadloom.accounts.models import Role, Scope, User
 from leadloom.accounts.regions import REGIONS
 
 
@@ -81,6 +81,14 @@ class TokenForm(forms.Form):
     name = forms.CharField(
         label="What is it for?", max_length=100, help_text="For instance: Zapier, or our data warehouse."
     )
+    scope = forms.ChoiceField(
+        label="What may it do?", choices=Scope.choices, initial=Scope.READ, required=False,
+        help_text="To connect, refresh or disconnect a CRM it must change things; for reports, reading is enough.",
+    )  # fmt: skip
+
+    def clean_scope(self) -> Scope:
+        """The least, unless more was asked for."""
+        return Scope(self.cleaned_data["scope"] or Scope.READ)
 
 
 class PersonForm(forms.Form):

@@ -87,9 +87,17 @@ def _turn_away(request: HttpRequest) -> HttpResponse:
     sign_in = reverse("sign-in")
     if request.headers.get("HX-Request"):
         # 401 so that nothing is swapped in; htmx follows HX-Redirect whatever the status.
-        page = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
-        return HttpResponse(status=401, headers={"HX-Redirect": f"{sign_in}?{urlencode({'next': page})}"})
+        back = urlencode({"next": _page_of(request)})
+        return HttpResponse(status=401, headers={"HX-Redirect": f"{sign_in}?{back}"})
     if request.accepts("application/json") and not request.accepts("text/html"):
         return JsonResponse({"error": "sign_in", "message": "Sign in first."}, status=401)
     back = request.get_full_path() if request.method in ("GET", "HEAD") else "/"
     return redirect(f"{sign_in}?{urlencode({'next': back})}")
+
+
+def _page_of(request: HttpRequest) -> str:
+    """The page that a fragment was asked for. The header is the browser's word, and may be no address at all."""
+    try:
+        return urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
+    except ValueError:
+        return "/"

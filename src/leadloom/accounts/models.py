@@ -95,6 +95,13 @@ class Invitation(models.Model):
         db_table = "invitations"
 
 
+class Scope(models.TextChoices):
+    """What an API token is good for."""
+
+    READ = "read", "Read"
+    FULL = "full", "Read and change, as an admin may"
+
+
 class ApiToken(models.Model):
     """A key for programs. Shown once; only its SHA-256 is stored."""
 
@@ -102,6 +109,7 @@ class ApiToken(models.Model):
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=12, help_text="The first characters, so that people recognise it.")
     token_hash = models.CharField(max_length=64, unique=True)
+    scope = models.CharField(max_length=10, choices=Scope, default=Scope.FULL, db_default=Scope.FULL)
     created_by = models.ForeignKey(Member, on_delete=models.SET_NULL, null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from leadloom.accounts.models import Account, ApiToken, Member
+from leadloom.accounts.models import Account, ApiToken, Member, Scope
 from leadloom.accounts.scope import account_scope, key_scope
 from leadloom.accounts.services import audit
 
@@ -27,7 +27,7 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def issue_token(*, account: Account, member: Member, name: str) -> tuple[ApiToken, str]:
+def issue_token(*, account: Account, member: Member, name: str, scope: Scope = Scope.FULL) -> tuple[ApiToken, str]:
     """A new token and its secret, which cannot be shown again. Called inside the account's scope."""
     secret = PREFIX + new_secret()
     token = ApiToken.objects.create(
@@ -36,8 +36,9 @@ def issue_token(*, account: Account, member: Member, name: str) -> tuple[ApiToke
         name=name.strip(),
         prefix=secret[:SHOWN],
         token_hash=hash_secret(secret),
+        scope=scope,
     )
-    audit(account, member.user, "token.issued", f"token {token.pk}")
+    audit(account, member.user, "token.issued", f"token {token.pk} to {scope}")
     return token, secret
 
 

@@ -18,6 +18,7 @@ urlpatterns = [
     path("members/invitations/<int:invitation_id>/withdraw", views.withdraw_invitation, name="invitation-withdraw"),
     path("tokens", views.api_tokens, name="tokens"),
     path("tokens/<int:token_id>/revoke", views.end_token, name="token-revoke"),
+    path("activity", views.activity, name="activity"),
     path("account", views.account, name="account"),
     path("account/switch", views.switch_account, name="account-switch"),
     path("account/password", views.change_password, name="password"),

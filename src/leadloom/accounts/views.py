@@ -8,9 +8,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from leadloom.accounts import members, throttle
+from leadloom.accounts.activity import activity as read_activity
 from leadloom.accounts.entry import TOO_MANY
 from leadloom.accounts.forms import (
     AccountForm,
@@ -104,8 +105,10 @@ def api_tokens(request: AccountRequest) -> HttpResponse:
     form = TokenForm(request.POST or None)
     secret = ""
     if form.is_valid():
-        name = form.cleaned_data["name"]
-        _, secret = issue_token(account=request.account, member=request.member, name=name)
+        asked = form.cleaned_data
+        _, secret = issue_token(
+            account=request.account, member=request.member, name=asked["name"], scope=asked["scope"]
+        )
         form = TokenForm()
     tokens = ApiToken.objects.filter(account=request.account, revoked_at=None)
     context = {
@@ -123,6 +126,16 @@ def end_token(request: AccountRequest, token_id: int) -> HttpResponse:
     revoke_token(token, member=request.member)
     messages.success(request, "The token no longer works.")
     return redirect("tokens")
+
+
+@require_GET
+@manager_view
+def activity(request: AccountRequest) -> HttpResponse:
+    """The audit log, the newest first."""
+    before = request.GET.get("before", "")
+    place = int(before) if _is_id(before) else None
+    page = read_activity(request.account, before=place)
+    return render(request, "accounts/activity.html", {"page": page, "is_older": place is not None})
 
 
 @require_http_methods(["GET", "POST"])
@@ -162,7 +175,7 @@ def switch_account(request: AccountRequest) -> HttpResponse:
     wanted = request.POST.get("account", "")
     with user_scope(request.user.pk):
         mine = Member.objects.filter(user_id=request.user.pk)
-        if not wanted.isascii() or not wanted.isdigit() or not mine.filter(account_id=int(wanted)).exists():
+        if not _is_id(wanted) or not mine.filter(account_id=int(wanted)).exists():
             raise Http404
     request.session[CHOSEN_ACCOUNT] = int(wanted)
     return redirect("dashboard")
@@ -185,6 +198,11 @@ def change_password(request: AccountRequest) -> HttpResponse:
         messages.success(request, "Your password is changed, and your other sessions are signed out.")
         return redirect("account")
     return render(request, "accounts/password.html", {"form": form})
+
+
+def _is_id(text: str) -> bool:
+    """Eighteen digits hold every id there will be; Python refuses to read thousands of them."""
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 def _still_manages(request: AccountRequest) -> bool:

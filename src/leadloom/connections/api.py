@@ -4,10 +4,10 @@ Reads and writes go through the services; here is only what is asked, what is an
 """
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from django.conf import settings
-from ninja import Router, Status
+from ninja import Query, Router, Status
 from pydantic import Field, model_validator
 
 from leadloom.accounts.api_auth import ApiRequest, in_account, require_manager, session_or_token
@@ -16,6 +16,8 @@ from leadloom.accounts.scope import account_scope
 from leadloom.connections import services, vault
 from leadloom.connections.models import Connection, Method, Run, State, Strategy, Trigger
 from leadloom.connections.nango import Nango
+from leadloom.connections.own_fields import own_fields_of
+from leadloom.connections.proof import Proof, Standing, proof_of
 from leadloom.leads.records import Unimported, results_of
 from leadloom.providers.catalogue import all_providers
 from leadloom.providers.catalogue import provider as provider_of
@@ -45,6 +47,9 @@ class SessionOut(Wire):
 class Credentials(Wire):
     method: Literal["token", "sandbox"] = "token"
     token: str = Field("", max_length=4000)
+    typed: dict[str, Annotated[str, Field(max_length=200)]] = Field(
+        {}, max_length=10, description="What the CRM asks for beside a token, by name."
+    )
 
 
 class ConnectAsked(Wire):
@@ -78,6 +83,16 @@ class SyncAsked(Wire):
     strategy: Strategy = Strategy.APPEND
     connection_id: int | None = Field(None, description="Needed only when several CRMs are connected.")
     wait: float = Field(0, ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for the result.")
+
+
+class AbsentAsked(Wire):
+    have_left: bool = Field(description="True: they are marked as gone. False: they stay as they are.")
+    connection_id: int | None = Field(None, description="Needed only when several CRMs are connected.")
+
+
+class AbsentOut(Wire):
+    success: bool = True
+    run_id: int | None = Field(description="The pass that marks whoever is still not there.")
 
 
 class PreviewAsked(Wire):
@@ -114,6 +129,19 @@ class SyncOut(Wire):
     error: RunError | None = None
 
 
+class CountOut(Wire):
+    """How many contacts the CRM says it has, against those we account for, whatever became of them."""
+
+    crm: int
+    accounted: int
+    counted_at: datetime
+    standing: Standing = Field(
+        description="equal; seen_once: counted again at the next check; sought: everybody is read again; held: say at "
+        "/crm/absent whether they have left; unexplained: they differ though everybody was read since."
+    )
+    message: str
+
+
 class ConnectionOut(Wire):
     connection_id: int
     provider: str
@@ -125,6 +153,12 @@ class ConnectionOut(Wire):
     last_synced_at: datetime | None
     last_change_at: datetime | None
     next_sync_at: datetime | None
+    count: CountOut | None = Field(
+        description="The count proof of the last day; null where the CRM does not tell how many contacts it has."
+    )
+    held_run_id: int | None = Field(
+        description="A pass over everybody that met too few: say at /crm/absent whether the others have left."
+    )
 
 
 class StatusOut(Wire):
@@ -137,6 +171,25 @@ class StatusOut(Wire):
     last_synced_at: datetime | None = None
     next_sync_at: datetime | None = None
     connections: list[ConnectionOut]
+
+
+class FieldsAsked(Wire):
+    connection_id: int | None = Field(None, description="Needed only when several CRMs are connected.")
+
+
+class FieldOut(Wire):
+    name: str = Field(description="Under which the CRM's record holds it.")
+    label: str
+    type: str = Field(description="In the CRM's own word.")
+
+
+class FieldsOut(Wire):
+    success: bool = True
+    connection_id: int
+    read_at: datetime | None = Field(
+        description="When the CRM was last asked; null before the first refresh has ended."
+    )
+    fields: list[FieldOut]
 
 
 class DisconnectAsked(Wire):
@@ -188,7 +241,8 @@ def connect(request: ApiRequest, asked: ConnectAsked) -> ConnectOut:
             **who, connection_id=asked.connection_id, provider_config_key=asked.provider_config_key
         )
     elif asked.credentials and asked.credentials.method == "token":
-        found, run = services.connect_with_token(**who, provider=asked.provider, token=asked.credentials.token)
+        given = asked.credentials
+        found, run = services.connect_with_token(**who, provider=asked.provider, token=given.token, typed=given.typed)
     else:
         found, run = services.connect_to_sandbox(**who, provider=asked.provider)
     crm = provider_of(found.provider).name
@@ -210,6 +264,23 @@ def preview(request: ApiRequest, asked: PreviewAsked) -> Status[SyncOut]:
     return _run(request, asked.connection_id, Strategy.PREVIEW, asked.wait)
 
 
+@router.post("/absent", response={200: AbsentOut, **REFUSALS}, summary="Say whether many absent contacts have left")
+def absent(request: ApiRequest, asked: AbsentAsked) -> AbsentOut:
+    """When a pass over everybody does not meet more than 2 % and more than 50 of the contacts we know, nobody is
+    marked as gone until somebody says so. They are listed at ``/runs/{heldRunId}/records?outcome=absent``."""
+    require_manager(request)
+    with account_scope(request.account.pk):
+        found = _chosen(request, asked.connection_id)
+        try:
+            if not asked.have_left:
+                services.keep_absent(found, _member(request))
+                return AbsentOut(run_id=None)
+            _require_syncable(found)
+            return AbsentOut(run_id=services.mark_absent(found, _member(request)).pk)
+        except (services.NothingHeld, services.RunUnderWay) as error:
+            raise ApiError(409, error.code, str(error)) from error
+
+
 @router.get("/status", response={200: StatusOut, 401: Failure}, summary="What is connected, and how it is")
 @in_account
 def status(request: ApiRequest) -> StatusOut:
@@ -228,6 +299,15 @@ def status(request: ApiRequest) -> StatusOut:
         next_sync_at=first.next_sync_at,
         connections=connections,
     )
+
+
+@router.get("/fields", response={200: FieldsOut, **REFUSALS}, summary="Fields that you added to contacts in the CRM")
+@in_account
+def fields(request: ApiRequest, asked: Query[FieldsAsked]) -> FieldsOut:
+    """As last read, by label."""
+    found = _chosen(request, asked.connection_id)
+    listed = [FieldOut(name=one.name, label=one.label, type=one.type) for one in own_fields_of(found)]
+    return FieldsOut(connection_id=found.pk, read_at=found.tables_read_at, fields=listed)
 
 
 @router.post("/disconnect", response={200: DisconnectOut, **REFUSALS}, summary="Disconnect a CRM")
@@ -319,6 +399,18 @@ def _connection(connection_id: int, **fields: Any) -> Connection:
     return found
 
 
+def _counted(proof: Proof | None) -> CountOut | None:
+    if proof is None:
+        return None
+    return CountOut(
+        crm=proof.crm,
+        accounted=proof.ours,
+        counted_at=proof.counted_at,
+        standing=proof.standing,
+        message=proof.sentence,
+    )
+
+
 def _shown(one: Connection) -> ConnectionOut:
     return ConnectionOut(
         connection_id=one.pk,
@@ -331,6 +423,8 @@ def _shown(one: Connection) -> ConnectionOut:
         last_synced_at=one.last_synced_at,
         last_change_at=one.last_change_at,
         next_sync_at=one.next_due_at,
+        held_run_id=one.held_run_id,
+        count=_counted(proof_of(one)),
     )
 
 

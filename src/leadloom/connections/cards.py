@@ -12,6 +12,7 @@ from django.db.models import Count, Max, Q, Sum
 
 from leadloom.accounts.models import Account
 from leadloom.connections.models import ACTIVE, Connection, Run, RunState, State, Strategy
+from leadloom.connections.proof import Proof, proof_of
 from leadloom.leads.models import Lead, Outcome, SourceContact
 from leadloom.site.kept import Kept
 from leadloom.site.templatetags.look import crm_name
@@ -51,6 +52,7 @@ class Card:
     not_imported: int
     to_review: int
     requests_today: int
+    proof: Proof | None
 
     @property
     def is_first_import(self) -> bool:
@@ -76,8 +78,9 @@ class Card:
         return (self.run.first_lead_at - self.run.created_at).total_seconds()
 
 
-def cards_of(account: Account) -> list[Card]:
-    """The active connections, the oldest first. A handful of queries, however many connections there are."""
+def cards_of(account: Account, counts: Counts | None = None) -> list[Card]:
+    """The active connections, the oldest first. A handful of queries, however many connections there are; one counting
+    less if the page has the ``counts`` already."""
     connections = list(
         Connection.objects.filter(account_id=account.pk, is_active=True)
         .defer("tables", "sealed_credentials")
@@ -88,7 +91,7 @@ def cards_of(account: Account) -> list[Card]:
     runs = {
         run.connection_id: run for run in Run.objects.filter(account_id=account.pk, state__in=ACTIVE).defer("cursor")
     }
-    counts = counts_of(account)
+    counts = counts or counts_of(account)
     requests = requests_today(account)
     return [
         Card(
@@ -99,6 +102,7 @@ def cards_of(account: Account) -> list[Card]:
             not_imported=counts.not_imported.get(connection.pk, 0),
             to_review=counts.to_review.get(connection.pk, 0),
             requests_today=requests.get(connection.pk, 0),
+            proof=proof_of(connection),
         )
         for connection in connections
     ]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from django.db.models import Q
+
 from leadloom.accounts.models import Account
 from leadloom.connections.models import Connection, Run, RunState, Strategy, Trigger
 
@@ -77,8 +79,14 @@ def found_nothing(run: Run) -> bool:
         and run.trigger in BY_ITSELF
         and run.strategy == Strategy.APPEND
         and not run.is_first
-        and not any((run.created, run.updated, run.linked, run.skipped, run.failed, run.gone))
+        and not any((run.created, run.updated, run.linked, run.skipped, run.failed, run.gone, run.absent))
     )
+
+
+def full_read_of(connection: Connection) -> Run | None:
+    """The last pass over everybody: those who had come or gone without our knowing are among its contacts."""
+    mine = Run.objects.filter(account_id=connection.account_id, connection=connection, state=RunState.DONE)
+    return mine.filter(Q(trigger=Trigger.SWEEP) | Q(strategy=Strategy.OVERWRITE)).order_by("-pk").first()
 
 
 def lasted(run: Run) -> timedelta | None:

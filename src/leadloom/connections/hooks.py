@@ -72,7 +72,7 @@ class HookOut(Wire):
 @router.get(
     "/cron/sync-crm",
     auth=CronAuth(),
-    response={200: CronOut, 401: Failure},
+    response={200: CronOut, 401: Failure, 422: Failure},
     summary="Start a run for every connection that is due",
 )
 def sync_crm(request: HttpRequest, wait: Annotated[float, Field(ge=0, le=LONGEST_WAIT_S)] = 0) -> CronOut:  # noqa: ARG001

@@ -55,6 +55,15 @@ class Connection(models.Model):
     tables = models.JSONField(default=dict, help_text="Owners and labels as last read.")
     tables_read_at = models.DateTimeField(null=True)
     gone_checked_at = models.DateTimeField(null=True)
+    swept_at = models.DateTimeField(null=True, help_text="When a pass over everybody last completed.")
+    sweep_due_at = models.DateTimeField(null=True, help_text="Set once a first pass has completed.")
+    held_run_id = models.BigIntegerField(
+        null=True, help_text="The pass over everybody whose absentees wait for a person's word."
+    )
+    counted_at = models.DateTimeField(null=True, help_text="When the CRM was last asked how many contacts it has.")
+    counted_crm = models.IntegerField(null=True, help_text="What it told; null when that proves nothing.")
+    counted_ours = models.IntegerField(null=True, help_text="How many we accounted for at that moment.")
+    differs_since = models.DateTimeField(null=True, help_text="When the two were first seen to differ by so many.")
     clock_skew_ms = models.IntegerField(default=0, help_text="The vendor's clock minus ours.")
     released_at = models.DateTimeField(null=True, help_text="When a member released the first import to the texter.")
 
@@ -81,6 +90,11 @@ class Connection(models.Model):
                 fields=["nango_connection_id"], condition=~Q(nango_connection_id=""), name="crm_connections_at_nango"
             ),
         ]
+
+    @property
+    def difference(self) -> int:
+        """How many contacts more the CRM told of than we accounted for; below zero: how many fewer."""
+        return 0 if self.counted_crm is None or self.counted_ours is None else self.counted_crm - self.counted_ours
 
 
 class Trigger(models.TextChoices):
@@ -140,6 +154,12 @@ class Run(models.Model):
     requests = models.IntegerField(default=0)
     waited_s = models.FloatField(default=0)
     retries = models.IntegerField(default=0, help_text="Failures in a row; progress sets it back.")
+    absent = models.IntegerField(
+        db_default=0, help_text="Contacts that a pass over everybody did not meet: too many to mark unasked."
+    )
+    is_confirmed = models.BooleanField(
+        db_default=False, help_text="A person said that whomever it does not meet has left, however many."
+    )
     changes = models.JSONField(null=True, help_text="A preview's result: exact counts and a sample of differences.")
 
     created_at = models.DateTimeField(db_default=Now())

@@ -21,9 +21,10 @@ from leadloom.accounts.scope import account_scope
 from leadloom.accounts.services import audit
 from leadloom.connections import grants, nango, vault
 from leadloom.connections.models import ACTIVE, Connection, Method, Run, RunState, State, Strategy, Trigger
-from leadloom.connections.probe import account_behind
+from leadloom.connections.probe import account_behind, told_by
 from leadloom.connections.secrets import seal
 from leadloom.errors import BadRequest, LeadloomError, NeedsReconnect, NotAllowed, TokenExpired, WrongAccount
+from leadloom.leads.absent import let_go
 from leadloom.live.notify import announce
 from leadloom.providers.base import CrmAccount, Provider
 from leadloom.providers.catalogue import all_providers
@@ -45,32 +46,56 @@ class Paused(LeadloomError):
     code = "paused"
 
 
+class NothingHeld(LeadloomError):
+    """No pass waits for a person's word on those whom it did not meet."""
+
+    code = "nothing_held"
+
+
+class RunUnderWay(LeadloomError):
+    """A pass of another kind is under way."""
+
+    code = "run_under_way"
+
+
 def connect_with_token(
     *,
     account: Account,
     member: Member | None,
     provider: str,
     token: str,
+    typed: Mapping[str, str] | None = None,
     base_url: str = "",
     reconnect: Connection | None = None,
 ) -> tuple[Connection, Run]:
-    """Connect with a private token or API key. Raises NeedsReconnect, NotAllowed, TryLater or WrongAccount: then
-    nothing has been saved. ``base_url`` is the operator's alone, never a customer's."""
+    """Connect with a private token or API key. Raises BadRequest, NeedsReconnect, NotAllowed, TryLater or WrongAccount:
+    then nothing has been saved. ``typed``: what the provider asks for beside the token (``TokenHelp.asks``).
+    ``base_url`` is the operator's alone, never a customer's."""
     crm = provider_of(provider)
     token = token.strip()
     if not token.isascii() or not token.isprintable() or not token:
         raise NeedsReconnect(f"This is not a token of {crm.name}: paste it again, whole and without spaces.")
-    found = account_behind(crm, _pasted(crm, token), base_url=base_url)
+    found = account_behind(crm, _pasted(crm, token), told=_answers(crm, typed or {}), base_url=base_url)
     return _save(account, member, crm, found, method=Method.TOKEN, token=token, base_url=base_url, reconnect=reconnect)
+
+
+def _answers(crm: Provider, typed: Mapping[str, str]) -> dict[str, Any]:
+    """What was asked for and typed. Raises BadRequest for an answer that is missing."""
+    asked = crm.token_help.asks if crm.token_help else ()
+    answers = {one.name: typed.get(one.name, "").strip() for one in asked}
+    for one in asked:
+        if not answers[one.name]:
+            raise BadRequest(f"{crm.name} also needs: {one.label}. {one.where}")
+    return answers
 
 
 def connect_to_sandbox(*, account: Account, member: Member | None, provider: str) -> tuple[Connection, Run]:
     """Connect to the demo's simulated CRM. Raises BadRequest where there is none."""
-    if not settings.SANDBOX_URL:
+    if not settings.SANDBOX_URL or provider != settings.SANDBOX_CRM:
         raise BadRequest("There is no sandbox here: it comes with the demo.")
     crm = provider_of(provider)
-    token = "pat-na1-sandbox"  # noqa: S105 - the sandbox's well-known token opens nothing else
-    found = account_behind(crm, _pasted(crm, token), base_url=settings.SANDBOX_URL)
+    token = settings.SANDBOX_TOKEN  # well known; it opens nothing else
+    found = account_behind(crm, _pasted(crm, token), told=settings.SANDBOX_TOLD, base_url=settings.SANDBOX_URL)
     return _save(
         account, member, crm, found,
         method=Method.SANDBOX, token=token, base_url=settings.SANDBOX_URL,
@@ -94,7 +119,7 @@ def connect_with_nango(
             return signed_in.access_token
         return nango.Nango().connection(connection_id, provider_config_key, force_refresh=True).access_token
 
-    found = account_behind(crm, token)
+    found = account_behind(crm, token, told=told_by(crm, signed_in.config))
     grant = grants.Grant(mark=grants.mark_of(signed_in.config))
     return _save(
         account, member, crm, found,
@@ -106,11 +131,15 @@ def connect_with_nango(
 def request_run(
     *,
     connection: Connection,
+    is_certain: bool = False,
     trigger: Trigger | str,
     strategy: Strategy | str = Strategy.APPEND,
     member: Member | None = None,
+    is_confirmed: bool = False,
 ) -> tuple[Run, bool]:
     """A run of this connection, new or the one under way; the flag says that it was joined.
+
+    ``is_confirmed``: a new run may mark as many as it likes of those it does not meet.
 
     The database decides: one active run a connection, whoever asks at the same moment. Raises Paused or NotConnected.
     """
@@ -120,19 +149,26 @@ def request_run(
             {
                 "account": connection.account_id,
                 "connection": connection.pk,
+                "is_certain": is_certain,
                 "trigger": trigger,
                 "strategy": strategy,
                 "member": member.pk if member else None,
+                "is_confirmed": is_confirmed,
             },
         )
         made = cursor.fetchone()
     active = Run.objects.filter(account_id=connection.account_id, connection=connection, state__in=ACTIVE)
     run = Run.objects.get(pk=made[0]) if made else active.first()
     if run is None:  # the one we collided with has just ended, or there must be none
-        _require_runs(connection)
-        return request_run(connection=connection, trigger=trigger, strategy=strategy, member=member)
+        if not is_certain:
+            _require_runs(connection)
+        return request_run(
+            connection=connection, is_certain=is_certain, trigger=trigger, strategy=strategy, member=member
+        )
     if made is None:
         _hurry(run, trigger)
+    elif strategy == Strategy.OVERWRITE:  # the one kind of run that archives
+        audit(connection.account, member.user if member else None, "run.overwrite_asked", f"run {run.pk}")
     priority = PRIORITY[Trigger(trigger)]
     is_overtaken = run.state == RunState.QUEUED and priority > PRIORITY[Trigger(run.trigger)]
     if made or run.state == RunState.WAITING or is_overtaken:
@@ -143,13 +179,14 @@ def request_run(
 _NEW_RUN = """
 INSERT INTO sync_runs (
     account_id, connection_id, trigger, strategy, requested_by_id, state, is_first, feed, seen, created, updated,
-    unchanged, linked, skipped, failed, gone, pages, requests, waited_s, retries, error_code, error, error_detail
+    unchanged, linked, skipped, failed, gone, pages, requests, waited_s, retries, error_code, error, error_detail,
+    is_confirmed
 )
 SELECT
     account_id, id, %(trigger)s, %(strategy)s, %(member)s, 'queued', bookmark IS NULL AND %(strategy)s = 'append',
-    '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', ''
+    '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', %(is_confirmed)s
 FROM crm_connections
-WHERE account_id = %(account)s AND id = %(connection)s AND is_active AND state <> 'paused'
+WHERE account_id = %(account)s AND id = %(connection)s AND (%(is_certain)s OR is_active AND state <> 'paused')
 ON CONFLICT (connection_id) WHERE state IN ('queued', 'running', 'waiting') DO NOTHING
 RETURNING id
 """
@@ -207,6 +244,45 @@ def disconnect(connection: Connection, member: Member | None = None) -> None:
     _note(connection, member, "connection.disconnected")
     if connection.method == Method.NANGO:
         transaction.on_commit(partial(_end_grant, connection))
+
+
+def mark_absent(connection: Connection, member: Member | None = None) -> Run:
+    """Whom the last pass over everybody did not meet has left, says a person: everybody is read once more, and whoever
+    is still not there is marked. Raises NothingHeld, RunUnderWay, Paused or NotConnected."""
+    held = _held(connection)
+    run, joined = request_run(
+        connection=connection, trigger=held.trigger, strategy=held.strategy, member=member, is_confirmed=True
+    )
+    if joined and not run.is_confirmed:
+        raise RunUnderWay("Another pass is under way. Ask again when it has ended.")
+    ring(run, priority=PRIORITY[Trigger.MANUAL])  # whatever it is, a person waits for it
+    _note(connection, member, "connection.absent_marked")
+    return run
+
+
+def keep_absent(connection: Connection, member: Member | None = None) -> None:
+    """They stay as they are, says a person; the next pass over everybody asks again.
+
+    Raises NothingHeld or RunUnderWay."""
+    _held(connection)
+    if confirming(connection) is not None:
+        raise RunUnderWay("Somebody has said already that they have left, and they are being looked for.")
+    let_go(connection.account_id, connection.pk)
+    _note(connection, member, "connection.absent_kept")
+
+
+def confirming(connection: Connection) -> Run | None:
+    """The run under way that marks whomever it does not meet, because a person said so."""
+    mine = Run.objects.filter(account_id=connection.account_id, connection=connection, state__in=ACTIVE)
+    return mine.filter(is_confirmed=True).first()
+
+
+def _held(connection: Connection) -> Run:
+    mine = Run.objects.filter(account_id=connection.account_id, connection=connection)
+    held = None if connection.held_run_id is None else mine.filter(pk=connection.held_run_id).first()
+    if held is None:
+        raise NothingHeld("Nobody waits for a decision here.")
+    return held
 
 
 def release_import(connection: Connection, member: Member | None = None) -> None:
@@ -305,12 +381,13 @@ def _write(
 ) -> tuple[Connection, Run]:
     with account_scope(account.pk):
         connection = _same_crm_account(account, crm, found)
+        run = None
         if connection is None:
             connection = Connection(
                 account=account, provider=crm.slug, external_account_id=found.external_id, created_by=member
             )
         else:
-            _lock_runs(connection)
+            run = _hold_run(connection, member)
             vault.forget(connection)
             connection.refresh_from_db()  # what a run that was just ending has written to it
         for name, value in values.items():
@@ -318,7 +395,8 @@ def _write(
         connection.settings = {**connection.settings, **options}
         connection.sealed_credentials = seal(token, vault.context_of(connection)) if token else None
         connection.save()
-        run, _ = request_run(connection=connection, trigger=Trigger.CONNECT, member=member)
+        if run is None:
+            run, _ = request_run(connection=connection, trigger=Trigger.CONNECT, member=member)
         _note(connection, member, "connection.connected")
     return connection, run
 
@@ -338,10 +416,16 @@ def _same_crm_account(account: Account, crm: Provider, found: CrmAccount) -> Con
     return known.order_by("-is_active", "-pk").first()
 
 
-def _lock_runs(connection: Connection) -> None:
-    """Before the connection's own row is written: a worker that ends a run takes the two in this order as well."""
+def _hold_run(connection: Connection, member: Member | None) -> Run:
+    """A run of a connection that is about to be revived, locked before the connection's own row is written: a worker
+    that begins or ends a run takes the two in this order as well. Were there none yet, one might come to be meanwhile,
+    and be begun by a worker that then waited for us, and we for it."""
     active = Run.objects.filter(account_id=connection.account_id, connection=connection, state__in=ACTIVE)
-    list(active.select_for_update().values_list("pk"))
+    while True:
+        list(active.select_for_update().values_list("pk"))  # what one that is just ending writes, the next one must see
+        run, _ = request_run(connection=connection, is_certain=True, trigger=Trigger.CONNECT, member=member)
+        if (found := active.select_for_update().filter(pk=run.pk).first()) is not None:
+            return found
 
 
 def _stop_runs(connection: Connection) -> None:

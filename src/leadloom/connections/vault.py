@@ -15,11 +15,11 @@ from leadloom.accounts.scope import account_scope
 from leadloom.connections import nango
 from leadloom.connections.grants import Grant, keep_grant, mark_of, read_grant
 from leadloom.connections.models import Connection, Method
-from leadloom.connections.probe import account_behind
+from leadloom.connections.probe import account_behind, told_by
 from leadloom.connections.secrets import CannotOpen, open_sealed
 from leadloom.errors import LeadloomError, NeedsReconnect, TryLater, WrongAccount
+from leadloom.providers.base import CrmAccount
 from leadloom.providers.catalogue import provider as provider_of
-from leadloom.sync.hosts import base_url_of
 
 KEEP_UNTIL_S = 180.0  # before expiry: longer than any request takes
 KEEP_WITHOUT_EXPIRY_S = 600.0
@@ -195,9 +195,20 @@ def _check_account(connection: Connection, found: nango.NangoConnection) -> None
         )
         return again.access_token
 
-    theirs = account_behind(crm, token, base_url=base_url_of(connection, crm))
+    theirs = account_behind(crm, token, told=told_by(crm, found.config), base_url=connection.base_url)
     if theirs.external_id != connection.external_account_id:
         raise WrongAccount(
             f"The sign-in opens another {crm.name} account ({theirs.name}) than the one connected here "
             f"({connection.external_account_name}). Reconnect and choose that one; your leads are kept."
         )
+    _keep_facts(connection, theirs)
+
+
+def _keep_facts(connection: Connection, theirs: CrmAccount) -> None:
+    """The account may have moved to another of the vendor's hosts."""
+    facts = {**connection.facts, **theirs.facts}
+    if facts == connection.facts:
+        return
+    connection.facts = facts
+    with account_scope(connection.account_id):
+        Connection.objects.filter(account_id=connection.account_id, pk=connection.pk).update(facts=facts)

@@ -20,13 +20,16 @@ from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
 from leadloom.connections import services
 from leadloom.connections.cards import banners_of, cards_of
-from leadloom.connections.history import history, lasted
+from leadloom.connections.history import full_read_of, history, lasted
 from leadloom.connections.left_out import causes_of, left_out, records_page
 from leadloom.connections.models import Connection, Method, Run, State, Trigger
+from leadloom.connections.own_fields import own_fields_of
+from leadloom.connections.proof import proof_of
 from leadloom.errors import LeadloomError
+from leadloom.leads.accounted import parts_of
 from leadloom.leads.models import Outcome
 from leadloom.leads.reasons import REASONS
-from leadloom.leads.records import reasons_of
+from leadloom.leads.records import ABSENT, reasons_of
 from leadloom.providers.base import Provider
 from leadloom.providers.catalogue import UnknownProvider, all_providers
 from leadloom.providers.catalogue import provider as provider_of
@@ -34,6 +37,8 @@ from leadloom.site.templatetags.look import crm_name
 from leadloom.sync.sentences import sentence
 
 MOST_DIGITS = 19  # of an id that PostgreSQL can hold
+TYPED = "typed-"  # before the names of what a CRM asks for beside a token
+MOST_TYPED = 200
 MOST_RUNS = 20  # ids a refresh line may ask about
 
 
@@ -55,9 +60,13 @@ def connect(request: HttpRequest) -> HttpResponseBase:
 @manager_view
 def _choose(request: AccountRequest, error: str = "") -> HttpResponse:
     known = _reconnecting(request, request.account.pk)
+    sandbox = settings.SANDBOX_CRM if _offers_sandbox(known) else ""
     context: dict[str, Any] = {
-        "providers": [crm for crm in all_providers() if known is None or crm.slug == known.provider],
-        "has_sandbox": bool(settings.SANDBOX_URL) and (known is None or known.method == Method.SANDBOX),
+        "providers": sorted(
+            (crm for crm in all_providers() if known is None or crm.slug == known.provider),
+            key=lambda crm: (crm.slug != sandbox, crm.name),  # in a demo its CRM comes first, and is open
+        ),
+        "sandbox": sandbox,
         "has_nango": bool(settings.NANGO_SECRET_KEY),
         "known": known,
         "chosen": request.POST.get("provider") or request.GET.get("provider", ""),
@@ -65,6 +74,10 @@ def _choose(request: AccountRequest, error: str = "") -> HttpResponse:
     }
     template = "connections/_connect.html" if _is_fragment(request) else "connections/connect.html"
     return render(request, template, context, status=422 if error else 200)
+
+
+def _offers_sandbox(known: Connection | None) -> bool:
+    return bool(settings.SANDBOX_URL) and (known is None or known.method == Method.SANDBOX)
 
 
 def _connect(request: HttpRequest, member: Member) -> Connection:
@@ -79,8 +92,14 @@ def _connect(request: HttpRequest, member: Member) -> Connection:
         member=member,
         provider=crm.slug,
         token=request.POST.get("token", ""),
+        typed=_typed(request),
         reconnect=known,
     )[0]
+
+
+def _typed(request: HttpRequest) -> dict[str, str]:
+    sent = ((name, str(value)) for name, value in request.POST.items() if name.startswith(TYPED))
+    return {name.removeprefix(TYPED): value[:MOST_TYPED] for name, value in sent}
 
 
 def _reconnecting(request: HttpRequest, account_id: int) -> Connection | None:
@@ -193,6 +212,28 @@ def resume(request: AccountRequest, connection_id: int) -> HttpResponse:
 
 @require_POST
 @manager_view
+def absent(request: AccountRequest, connection_id: int) -> HttpResponse:
+    """Somebody says whether those whom the last pass over everybody did not meet have left the CRM."""
+    connection = _mine(request, connection_id, is_active=True)
+    has_left = request.POST.get("have_left") == "yes"
+    if has_left and connection.state == State.NEEDS_RECONNECT:
+        messages.warning(request, f"{crm_name(connection.provider)} needs a new sign-in before it can be read.")
+        return _back(request)
+    try:
+        if not has_left:
+            services.keep_absent(connection, request.member)
+            messages.success(request, "They stay as they are.")
+            return _back(request)
+        run = services.mark_absent(connection, request.member)
+    except (services.NothingHeld, services.RunUnderWay, services.Paused) as error:
+        messages.warning(request, str(error))
+        return _back(request)
+    messages.info(request, "Everybody is read once more. Whoever is still not there is marked as gone.")
+    return redirect("run", run.pk)
+
+
+@require_POST
+@manager_view
 def release(request: AccountRequest, connection_id: int) -> HttpResponse:
     """The leads of the first import may go to AI Texter."""
     connection = _mine(request, connection_id)
@@ -228,6 +269,30 @@ def not_imported(request: AccountRequest, connection_id: int) -> HttpResponse:
 
 @require_GET
 @account_view
+def count(request: AccountRequest, connection_id: int) -> HttpResponse:
+    """How many contacts the CRM says it has, against those we account for; and who makes the difference."""
+    connection = _mine(request, connection_id)
+    context = {
+        "connection": connection,
+        "proof": proof_of(connection),
+        "parts": parts_of(connection.account_id, connection.pk),
+        "full_read": full_read_of(connection),
+        "now": datetime.now(UTC),
+    }
+    return render(request, "connections/count.html", context)
+
+
+@require_GET
+@account_view
+def own_fields(request: AccountRequest, connection_id: int) -> HttpResponse:
+    """What this customer has added to contacts in the CRM."""
+    connection = _mine(request, connection_id)
+    context = {"connection": connection, "fields": own_fields_of(connection)}
+    return render(request, "connections/own_fields.html", context)
+
+
+@require_GET
+@account_view
 def runs(request: AccountRequest) -> HttpResponse:
     before = request.GET.get("before", "")
     asked = request.GET.get("connection", "")
@@ -247,15 +312,19 @@ def run(request: AccountRequest, run_id: int) -> HttpResponse:
     one = found.first()
     if one is None:
         raise Http404
-    outcome = request.GET.get("outcome") or _first_outcome(one)
-    page = records_page(one, outcome=outcome if outcome in Outcome.values else "", after=request.GET.get("after", ""))
+    is_held = one.connection.is_active and one.connection.held_run_id == one.pk
+    outcome = request.GET.get("outcome") or _first_outcome(one, is_held)
+    known = (*Outcome.values, ABSENT)
+    page = records_page(one, outcome=outcome if outcome in known else "", after=request.GET.get("after", ""))
     context = {
         "run": one,
         "connection": one.connection,
         "lasted": lasted(one),
         "sentence": "" if one.is_active else sentence(one, reasons_of(one)),
-        "tabs": [(name, label, getattr(one, name)) for name, label in LISTED if getattr(one, name) or name == outcome],
+        "tabs": [(name, label, count) for name, label, count in _tabs(one, is_held) if count or name == outcome],
         "outcome": outcome,
+        "is_held": is_held,
+        "confirming": services.confirming(one.connection) if is_held else None,
         "page": page,
         "now": datetime.now(UTC),
     }
@@ -263,6 +332,7 @@ def run(request: AccountRequest, run_id: int) -> HttpResponse:
 
 
 LISTED = (
+    (ABSENT, "Not found"),
     ("skipped", "Skipped"),
     ("failed", "Not readable"),
     ("created", "New"),
@@ -272,9 +342,15 @@ LISTED = (
 )
 
 
-def _first_outcome(run: Run) -> str:
+def _tabs(run: Run, is_held: bool) -> list[tuple[str, str, int]]:
+    """Who was absent is known while somebody must decide about them, and not after."""
+    counts = run.counters | {ABSENT: run.absent if is_held else 0}
+    return [(name, label, counts[name]) for name, label in LISTED]
+
+
+def _first_outcome(run: Run, is_held: bool) -> str:
     """The tab that opens: what needs attention, else what happened."""
-    return next((name for name, _ in LISTED if getattr(run, name)), "created")
+    return next((name for name, _, count in _tabs(run, is_held) if count), "created")
 
 
 def _mine(request: AccountRequest, connection_id: int, **fields: Any) -> Connection:

@@ -1,6 +1,7 @@
 """The JSON API of leads and runs: Recent Threads, the run history, and every contact a run met with its reason.
 
-All lists are keyset-paged: send ``next`` of one page as ``after`` of the next. Reads only.
+All lists are keyset-paged: send ``next`` of one page as ``after`` of the next. Only the erasing of a person
+writes.
 """
 
 from datetime import datetime
@@ -11,9 +12,10 @@ from django.http import HttpResponse
 from ninja import Query, Router
 from pydantic import AfterValidator, Field
 
-from leadloom.accounts.api_auth import ApiRequest, in_account, session_or_token
+from leadloom.accounts.api_auth import ApiRequest, acting_user, in_account, require_manager, session_or_token
 from leadloom.accounts.services import audit
 from leadloom.connections.models import Run
+from leadloom.leads.erase import NeedsConfirmation, erase
 from leadloom.leads.models import Lead, Outcome, SourceContact
 from leadloom.leads.queries import NotAPlace, Place, threads_page
 from leadloom.leads.reasons import REASONS, sentence_for
@@ -34,8 +36,9 @@ def _storable(text: str) -> str:
     return text
 
 
-type Text = Annotated[str, AfterValidator(_storable)]
-type Limit = Annotated[int, Field(ge=1, le=MOST)]
+# Not `type Text = …`: the OpenAPI description would lose the names of parameters of such a type.
+Text = Annotated[str, AfterValidator(_storable)]
+Limit = Annotated[int, Field(ge=1, le=MOST)]
 
 
 class Thread(Wire):
@@ -81,6 +84,7 @@ class RunOut(Wire):
     skipped: int
     failed: int
     gone: int
+    absent: int
     requests: int
     created_at: datetime
     started_at: datetime | None
@@ -128,6 +132,16 @@ class RecordsOut(Wire):
     next: str | None
 
 
+class EraseAsked(Wire):
+    confirmed: bool = False
+
+
+class ErasedOut(Wire):
+    success: bool = True
+    lead_id: int
+    message: str
+
+
 @router.get("/threads", response={200: ThreadsOut, 401: Failure, 422: Failure}, summary="Recent Threads")
 @in_account
 def threads(request: ApiRequest, after: Text = "", limit: Limit = 50, search: Text = "") -> ThreadsOut:
@@ -154,7 +168,7 @@ def runs(request: ApiRequest, asked: Query[RunsAsked]) -> RunsOut:
     return RunsOut(runs=[_run(run) for run in page], next=page[-1].pk if len(some) > asked.limit else None)
 
 
-@router.get("/runs/{run_id}", response={200: OneRunOut, 401: Failure, 404: Failure}, summary="One run")
+@router.get("/runs/{run_id}", response={200: OneRunOut, 401: Failure, 404: Failure, 422: Failure}, summary="One run")
 @in_account
 def run(request: ApiRequest, run_id: int) -> OneRunOut:
     return OneRunOut(run=_run(_mine(request, run_id)))
@@ -163,13 +177,14 @@ def run(request: ApiRequest, run_id: int) -> OneRunOut:
 @router.get(
     "/runs/{run_id}/records",
     response={200: RecordsOut, 401: Failure, 404: Failure, 422: Failure},
+    openapi_extra={"responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}},
     summary="The contacts of a run, each with its outcome and reason",
 )
 @in_account
 def records(
     request: ApiRequest,
     run_id: int,
-    outcome: Outcome | None = None,
+    outcome: Outcome | Literal["absent"] | None = None,
     after: Text = "",
     limit: Annotated[int | None, Field(ge=1, le=MOST_IN_CSV)] = None,
     format: Literal["json", "csv"] = "json",
@@ -184,10 +199,29 @@ def records(
     page = some[:most]
     following = page[-1].external_id if len(some) > most else None
     if format == "csv":
-        person = request.member or (request.token.created_by if request.token else None)
-        audit(request.account, person.user if person else None, "records.exported", f"run {run_id}")
+        audit(request.account, acting_user(request), "records.exported", f"run {run_id}")
         return _csv(request, run_id, page, following)
     return RecordsOut(records=[_record(one) for one in page], next=following)
+
+
+@router.post(
+    "/leads/{lead_id}/erase",
+    response={200: ErasedOut, 400: Failure, 401: Failure, 403: Failure, 404: Failure, 422: Failure},
+    summary="Erase a person",
+)
+@in_account
+def erase_person(request: ApiRequest, lead_id: int, asked: EraseAsked) -> ErasedOut:
+    """Removes the lead, its messages and history, and what every CRM said of the person, for good. The number stays
+    suppressed, and no sync brings the person back. For owners, admins and tokens that may change things."""
+    require_manager(request)
+    found = Lead.objects.filter(account_id=request.account.pk, pk=lead_id).first() if lead_id <= BIGGEST_ID else None
+    if found is None:
+        raise ApiError(404, "not_found", "There is no such lead.")
+    try:
+        erase(lead=found, account=request.account, user=acting_user(request), is_confirmed=asked.confirmed)
+    except NeedsConfirmation as error:
+        raise ApiError(422, error.code, str(error)) from None
+    return ErasedOut(lead_id=lead_id, message="Erased. No sync brings this person back.")
 
 
 def _mine(request: ApiRequest, run_id: int) -> Run:

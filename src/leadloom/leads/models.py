@@ -170,6 +170,11 @@ class SourceContact(models.Model):
                 condition=Q(is_first_import=False),
                 name="source_contacts_of_run",
             ),
+            models.Index(
+                fields=["account", "connection", "external_id"],
+                condition=Q(content_hash=None, gone_at=None, lead__isnull=False) & ~Q(outcome="failed"),
+                name="source_contacts_unread",
+            ),
         ]
 
 
@@ -224,6 +229,17 @@ class Suppression(models.Model):
     class Meta:
         db_table = "suppressions"
         constraints = [models.UniqueConstraint(fields=["account", "phone"], name="suppressions_once")]
+
+
+class Erasure(models.Model):
+    """A mark of an erased person: the keyed hash of an id, a number or an address that must not come back."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
+    mark = models.BinaryField(max_length=32)
+
+    class Meta:
+        db_table = "erasures"
+        constraints = [models.UniqueConstraint(fields=["account", "mark"], name="erasures_once")]
 
 
 class RunContact(models.Model):

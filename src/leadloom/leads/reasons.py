@@ -68,6 +68,12 @@ _ALL = (
         "Look for unusual characters in the record; if there are none, tell us.",
     ),
     Reason(
+        "erased",
+        "erased here",
+        "This person, or somebody with their number or e-mail address, was erased in Leadloom on request.",
+        "Nothing to do. If it is somebody else, add them by hand.",
+    ),
+    Reason(
         "merged_in_crm",
         "merged in the CRM",
         "This contact was merged into another one in the CRM.",

@@ -10,11 +10,13 @@ from typing import Any
 from django.db.models import Count
 
 from leadloom.connections.models import Run, Strategy
+from leadloom.leads.absent import absent_of
 from leadloom.leads.models import Outcome, SourceContact
 from leadloom.leads.reasons import REASONS
 from leadloom.site.wire import Wire
 from leadloom.sync.sentences import sentence
 
+ABSENT = "absent"
 NOT_IMPORTED = (Outcome.SKIPPED, Outcome.FAILED)
 MASS = ("", Outcome.CREATED, Outcome.LINKED)  # what a first import has so much of that the table itself is the list
 
@@ -58,7 +60,9 @@ def reasons_of(run: Run) -> dict[str, int]:
 
 
 def records_of(run: Run, *, outcome: str, after: str, limit: int) -> Sequence[SourceContact]:
-    """Contacts as this run last left them, by their id in the CRM."""
+    """Contacts as this run last left them, by their id in the CRM; ``absent``: those it waits to mark."""
+    if outcome == ABSENT:
+        return absent_of(run, after=after, limit=limit)
     found = SourceContact.objects.filter(
         account_id=run.account_id, connection_id=run.connection_id, last_run_id=run.pk, external_id__gt=after
     )

@@ -124,19 +124,29 @@ def unpin(*, lead: Lead, member: Member, field: str) -> Lead:
 
 def opt_out(*, lead: Lead, member: Member) -> Lead:
     """No texts any more. The number is remembered even when the lead goes."""
+    mine = Lead.objects.filter(account_id=member.account_id, pk=lead.pk)
     with transaction.atomic():
-        lead = Lead.objects.select_for_update().get(account_id=member.account_id, pk=lead.pk)
+        # The number before the lead, as a sync of the same opt-out writes them: each waits for the other once at most.
+        _suppress(mine.get().phone, member)
+        lead = mine.select_for_update().get()
+        _suppress(lead.phone, member)  # a sync may have given the lead another number just now
         if lead.phone:
-            Suppression.objects.get_or_create(
-                account_id=member.account_id,
-                phone=lead.phone,
-                defaults={"reason": BY_MEMBER, "source": f"member {member.pk}"},
-            )
+            others = Lead.objects.filter(account_id=member.account_id, phone=lead.phone, opted_out=False)
+            others.exclude(pk=lead.pk).update(opted_out=True)  # archived ones: they may be restored
         if not lead.opted_out:
             _write(lead, member, {"opted_out": True})
             audit(member.account, member.user, "lead.opted_out", f"lead {lead.pk}")
     _tell(lead)
     return lead
+
+
+def _suppress(phone: str | None, member: Member) -> None:
+    if phone:
+        Suppression.objects.get_or_create(
+            account_id=member.account_id,
+            phone=phone,
+            defaults={"reason": BY_MEMBER, "source": f"member {member.pk}"},
+        )
 
 
 def opt_in(*, lead: Lead, member: Member, is_confirmed: bool) -> Lead:
@@ -173,7 +183,11 @@ def restore(*, lead: Lead, member: Member) -> Lead:
             holder = _other_holder(lead, lead.phone)
             if holder is not None:
                 raise PhoneTaken(holder)
-            _write(lead, member, {"archived_at": None, "archived_reason": ""})
+            changed: dict[str, Any] = {"archived_at": None, "archived_reason": ""}
+            if _is_suppressed(member.account, lead.phone):
+                changed["opted_out"] = True
+            _write(lead, member, changed)
+            _read_again(lead)
             audit(member.account, member.user, "lead.restored", f"lead {lead.pk}")
     _tell(lead)
     return lead
@@ -233,6 +247,11 @@ def _heard_from_crm(lead: Lead, field: str) -> str:
     if field == "phone":
         return next((phone["e164"] for phone in contact.phones if phone.get("e164")), "")
     return ""
+
+
+def _read_again(lead: Lead) -> None:
+    """What its contacts said while the lead was away counts as not read yet: it flows with the next run."""
+    SourceContact.objects.filter(account_id=lead.account_id, lead=lead).update(content_hash=None)
 
 
 def _save_new(account: Account, lead: Lead) -> None:

@@ -19,6 +19,7 @@ NEW_FOR = timedelta(days=30)
 """A contact made in the CRM this recently is a *new* lead when it is first imported; an older one is *old*."""
 
 LARGEST_RAW = 100_000  # bytes; a larger record is kept by its size alone: our columns already hold what we use
+TOO_LARGE = "too_large_to_keep"  # the name under which that size is kept
 HASH_BYTES = 16
 
 STAGED_COLUMNS = (
@@ -142,7 +143,7 @@ def _array(texts: Sequence[str]) -> str:
 def storable_json(raw: bytes) -> bytes:
     """JSON on one line that PostgreSQL takes: no escaped NUL characters, and not too large to keep."""
     if len(raw) > LARGEST_RAW:
-        return b'{"too_large_to_keep": %d}' % len(raw)
+        return b'{"%b": %d}' % (TOO_LARGE.encode(), len(raw))
     if raw.find(b"\\") >= 0 and b"\\u0000" in raw:
         raw = _ESCAPED_NUL.sub(rb"\1", raw)
     return raw.replace(b"\n", b"").replace(b"\r", b"").replace(b"\t", b"")  # inside of texts JSON has them escaped

@@ -18,12 +18,12 @@ from django.db import connection, transaction
 from psycopg import DataError, IntegrityError
 
 from leadloom.contact import Contact
+from leadloom.leads.marks import marks, values_of
+from leadloom.leads.models import Erasure, SourceContact
 from leadloom.leads.staging import STAGED_COLUMNS, Rejected, Stager
 from leadloom.providers.base import Gone, Merge
 
 log = structlog.get_logger()
-
-SLICE = 1000  # rows a statement when archiving: short transactions, so that nobody waits for us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,8 @@ class Target:
     """The first import: contacts made long ago count as old leads."""
     is_overwrite: bool = False
     """Make leads equal to the CRM: blanks erase too, and nothing is skipped for being unchanged."""
+    notes_met: bool = False
+    """Remember who was met, to find out in the end who was not (``leads/absent.py``)."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -77,52 +79,58 @@ def write_contacts(
     """
     if lines is None:
         lines = list(map(Stager(is_first=target.is_first), contacts))
-    latest = _newest_of_each(zip(contacts, lines, strict=True))
+    lock_account(target.account_id)
+    latest = _without_erased(target, _newest_of_each(zip(contacts, lines, strict=True)))
     written = _write_or_split(target, latest)
-    if target.is_overwrite:
-        _run("seen", {**target.parameters, "external_ids": [contact.external_id for contact, _ in latest]})
+    if target.notes_met:
+        run_sql("seen", {**target.parameters, "external_ids": [contact.external_id for contact, _ in latest]})
     return written
 
 
 def write_gone(target: Target, gone: Sequence[Gone]) -> int:
-    """Mark contacts that the CRM says are deleted. Answers how many were not marked before."""
+    """Mark contacts that the CRM says are deleted. Answers how many were not marked before. A lead that shares another
+    contact is described by that one from now on."""
     if not gone:
         return 0
-    return len(
-        _run(
-            "mark_gone",
-            {
-                **target.parameters,
-                "external_ids": [one.external_id for one in gone],
-                "ats": [one.at for one in gone],
-            },
-        )
-    )
+    lock_account(target.account_id)
+    ats = {one.external_id: one.at for one in gone}
+    marked = run_sql("mark_gone", {**target.parameters, "external_ids": list(ats), "ats": list(ats.values())})
+    promote_next(target, [external_id for (external_id,) in marked])
+    return len(marked)
+
+
+def promote_next(target: Target, left: Sequence[str]) -> None:
+    """Leads whose contact has left are described by another contact of theirs from now on."""
+    if left:
+        run_sql("promote_next", {**target.parameters, "external_ids": list(left)})
+
+
+def join_merged(target: Target, merges: Sequence[Merge]) -> None:
+    """Leads that turn out to be one person become one.
+
+    Called before ``write_contacts`` of the same page, so that the remaining contact finds one lead and its number free.
+    """
+    if merges:
+        lock_account(target.account_id)
+        for leaving, staying in run_sql("leads_merged_away", _told(target, merges)):
+            _join_leads(target, leaving=leaving, staying=staying)
 
 
 def write_merges(target: Target, merges: Sequence[Merge]) -> None:
-    """Point merged contacts to the one that remains; two leads that turn out to be one person become one.
+    """Point merged contacts to the one that remains.
 
     Called after ``write_contacts`` of the same page, so that the remaining contact has its lead.
     """
     if not merges:
         return
-    values = {
-        **target.parameters,
-        "losers": [merge.loser for merge in merges],
-        "winners": [merge.winner for merge in merges],
-    }
-    for leaving, staying in _run("leads_merged_away", values):
-        _join_leads(target, leaving=leaving, staying=staying)
-    _run("mark_merged", values)
+    join_merged(target, merges)
+    marked = run_sql("mark_merged", _told(target, merges))
+    promote_next(target, [external_id for (external_id,) in marked])
 
 
-def archive_left(target: Target) -> int:
-    """Archive one slice of the leads whose contacts an overwrite did not meet. Answers how many contacts it marked;
-    call again, in a new transaction, until that is 0."""
-    [(marked, archived)] = _run("archive_left", {**target.parameters, "slice": SLICE})
-    log.info("leads.archived_left", run=target.run_id, contacts=marked, leads=archived)
-    return int(marked)
+def _told(target: Target, merges: Sequence[Merge]) -> dict[str, Any]:
+    losers, winners = [merge.loser for merge in merges], [merge.winner for merge in merges]
+    return {**target.parameters, "losers": losers, "winners": winners}
 
 
 def keep_statistics_fresh(created: int) -> bool:
@@ -179,12 +187,10 @@ def _write_or_split(target: Target, staged: Sequence[Staged]) -> Written:
 def _write(target: Target, staged: Sequence[Staged]) -> Written:
     values = target.parameters
     contacts = [contact for contact, _ in staged]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK, target.account_id % 2**31])
-    _run("01_stage", values)
+    run_sql("01_stage", values)
     _copy(line for _, line in staged)
     written = Written()
-    [(created,)] = _run("02_take_new", {**values, "entangled": _entangled(contacts)})
+    [(created,)] = run_sql("02_take_new", {**values, "entangled": _entangled(contacts)})
     if created:
         written.outcomes["created"] = created
     if created < len(contacts):
@@ -196,41 +202,78 @@ def _write_others(target: Target, contacts: Sequence[Contact | Rejected], left: 
     """Contacts that we know, that share something with somebody, or that cannot become leads."""
     values = target.parameters
     if not target.is_overwrite:
-        [(unchanged, repeats)] = _run("03_drop_unchanged", values)
+        [(unchanged, repeats)] = run_sql("03_drop_unchanged", values)
         if unchanged:
             written.outcomes["unchanged"] = unchanged
         if unchanged + repeats == left:
             return
-    known = _run("04_recognise", values)
+    known = run_sql("04_recognise", values)
     has_merged = any(isinstance(contact, Contact) and contact.merged_ids for contact in contacts)
     if has_merged:
-        _run("05_inherit_merged", values)
-        _run("06_promote_survivor", values)
-    if any(isinstance(contact, Contact) and contact.opted_out for contact in contacts):
-        _run("07_note_opt_outs", values)
-    _run("08_set_aside", values)
+        run_sql("05_inherit_merged", values)
+        run_sql("06_promote_survivor", values)
+    is_opted_out = any(isinstance(contact, Contact) and contact.opted_out for contact in contacts)
+    if is_opted_out:
+        run_sql("07_note_opt_outs", values)
+    run_sql("08_set_aside", values)
     if known or has_merged:
-        _run("09_revive", values)
-        _run("10_update_known", values)
-    _run("11_match_phone", values)
-    _run("12_respect_archived", values)
-    _run("13_match_email", values)
+        run_sql("09_revive", values)
+        run_sql("let_go", values)
+        run_sql("take_over", values)
+        run_sql("10_update_known", values)
+    run_sql("11_match_phone", values)
+    run_sql("12_respect_archived", values)
+    run_sql("13_match_email", values)
     for by_email in (False, True):
-        made = _run("14_create", {**values, "by_email": by_email})
+        made = run_sql("14_create", {**values, "by_email": by_email})
         if made:
             lead_ids, external_ids = zip(*made, strict=True)
-            _run("15_attach_created", {"lead_ids": list(lead_ids), "external_ids": list(external_ids)})
-        _run("11_match_phone", values)  # those who share a number with a lead just made, here or by another worker
-        _run("13_match_email", values)
-    _run("16_fill_linked", values)
-    _run("17_record", values)
-    for outcome, reason, count in _run("18_count", values):
+            run_sql("15_attach_created", {"lead_ids": list(lead_ids), "external_ids": list(external_ids)})
+        run_sql("11_match_phone", values)  # those who share a number with a lead just made, here or by another worker
+        run_sql("13_match_email", values)
+    if run_sql("take_over", values):
+        run_sql("10_update_known", values)
+    run_sql("16_fill_linked", values)
+    if is_opted_out:
+        run_sql("note_opted_out", values)
+    run_sql("17_record", values)
+    for outcome, reason, count in run_sql("18_count", values):
         written.outcomes[outcome] += count
         if outcome in ("skipped", "failed"):
             written.reasons[reason] += count
 
 
 LOCK = 7_001  # the advisory lock's class: "this account's leads are being written by a sync"
+
+
+def lock_account(account_id: int) -> None:
+    """Until the transaction ends, nobody else writes contacts of this account, or erases a person of it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK, account_id % 2**31])
+
+
+def _without_erased(target: Target, staged: list[Staged]) -> list[Staged]:
+    """People who were erased on request are left out, with nothing but their id."""
+    if not Erasure.objects.filter(account_id=target.account_id).exists():
+        return staged
+    marked = {
+        mark: contact.external_id
+        for contact, _ in staged
+        for mark in marks(target.account_id, values_of(target.connection_id, contact))
+    }
+    found = Erasure.objects.filter(account_id=target.account_id, mark__in=list(marked)).values_list("mark", flat=True)
+    ids = [contact.external_id for contact, _ in staged]
+    buried = SourceContact.objects.filter(
+        account_id=target.account_id, connection_id=target.connection_id, external_id__in=ids, reason="erased"
+    )
+    erased = {marked[bytes(mark)] for mark in found} | set(buried.values_list("external_id", flat=True))
+    stager = Stager(is_first=target.is_first)
+
+    def left_out(external_id: str) -> Staged:
+        nobody = Rejected(external_id, "erased")
+        return nobody, stager(nobody)
+
+    return [left_out(one[0].external_id) if one[0].external_id in erased else one for one in staged]
 
 
 def _copy(lines: Iterable[bytes]) -> None:
@@ -270,8 +313,19 @@ _JOIN = (
     "UPDATE messages SET lead_id = %(staying)s WHERE account_id = %(account)s AND lead_id = %(leaving)s",
     "UPDATE source_contacts SET lead_id = %(staying)s WHERE account_id = %(account)s AND lead_id = %(leaving)s",
     """
+    UPDATE leads SET archived_at = now(), archived_reason = 'merged'
+    WHERE account_id = %(account)s AND id = %(leaving)s AND archived_at IS NULL
+    """,
+    """
     UPDATE leads s
     SET opted_out = s.opted_out OR l.opted_out,
+        name = CASE WHEN s.name = '' AND NOT s.pinned ? 'name' THEN l.name ELSE s.name END,
+        phone = CASE WHEN s.phone IS NULL AND NOT s.pinned ? 'phone' AND (s.archived_at IS NOT NULL OR NOT EXISTS (
+                    SELECT FROM leads o
+                    WHERE o.account_id = %(account)s AND o.phone = l.phone AND o.archived_at IS NULL
+                )) THEN l.phone ELSE s.phone END,
+        email = CASE WHEN s.email = '' AND NOT s.pinned ? 'email' THEN l.email ELSE s.email END,
+        company = CASE WHEN s.company = '' AND NOT s.pinned ? 'company' THEN l.company ELSE s.company END,
         contacted_at = least(s.contacted_at, l.contacted_at),
         activity_at = greatest(s.activity_at, l.activity_at),
         last_message = CASE WHEN coalesce(l.last_message_at > s.last_message_at, l.last_message_at IS NOT NULL)
@@ -282,10 +336,6 @@ _JOIN = (
         last_message_at = greatest(s.last_message_at, l.last_message_at)
     FROM leads l
     WHERE s.account_id = %(account)s AND s.id = %(staying)s AND l.account_id = %(account)s AND l.id = %(leaving)s
-    """,
-    """
-    UPDATE leads SET archived_at = now(), archived_reason = 'merged'
-    WHERE account_id = %(account)s AND id = %(leaving)s AND archived_at IS NULL
     """,
     """
     INSERT INTO lead_changes (account_id, lead_id, run_id, before, after)
@@ -300,7 +350,7 @@ def _sql(name: str) -> str:
     return files("leadloom.leads").joinpath("sql", f"{name}.sql").read_text()
 
 
-def _run(name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def run_sql(name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Run one statement of ``sql/`` and answer its rows."""
     with connection.cursor() as cursor:
         cursor.execute(_sql(name), values)

@@ -15,4 +15,5 @@ urlpatterns = [
     path("leads/<int:lead_id>/opt-in", views.opt_in, name="lead-opt-in"),
     path("leads/<int:lead_id>/archive", views.archive, name="lead-archive"),
     path("leads/<int:lead_id>/restore", views.restore, name="lead-restore"),
+    path("leads/<int:lead_id>/erase", views.erase, name="lead-erase"),
 ]

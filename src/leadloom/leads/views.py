@@ -8,9 +8,10 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from leadloom.accounts.http import AccountRequest, account_view
-from leadloom.connections.cards import banners_of, cards_of, counts_of
+from leadloom.accounts.http import AccountRequest, account_view, manager_view
+from leadloom.connections.cards import Counts, banners_of, cards_of, counts_of
 from leadloom.errors import LeadloomError
+from leadloom.leads import erase as erasing
 from leadloom.leads import services
 from leadloom.leads.forms import LeadForm
 from leadloom.leads.models import Lead
@@ -25,8 +26,9 @@ LONGEST_SEARCH = 100
 @account_view
 def dashboard(request: AccountRequest) -> HttpResponse:
     """Connections, and Recent Threads below them."""
-    cards = cards_of(request.account)
-    context = {**_threads(request), "cards": cards, "banners": banners_of(cards)}
+    counts = counts_of(request.account)
+    cards = cards_of(request.account, counts)
+    context = {**_threads(request, counts), "cards": cards, "banners": banners_of(cards)}
     return render(request, "leads/dashboard.html", context)
 
 
@@ -36,21 +38,21 @@ def rows(request: AccountRequest) -> HttpResponse:
     """Recent Threads alone: for a search, for the next page, and for a dashboard that fills live."""
     if not request.headers.get("HX-Request"):
         return redirect(f"/?{request.GET.urlencode()}")
-    context = _threads(request)
+    counts = counts_of(request.account)
+    context = _threads(request, counts)
     if not context["page"].leads:
-        context["cards"] = cards_of(request.account)  # an empty list says why it is empty
+        context["cards"] = cards_of(request.account, counts)  # an empty list says why it is empty
     return render(request, "leads/_threads.html", context)
 
 
-def _threads(request: AccountRequest) -> dict[str, Any]:
+def _threads(request: AccountRequest, counts: Counts) -> dict[str, Any]:
     search = request.GET.get("search", "").strip()[:LONGEST_SEARCH]
     after = request.GET.get("after", "")
     try:
         page = threads_page(request.account, after=Place.read(after) if after else None, search=search)
     except NotAPlace:
         raise Http404 from None
-    lead_count = counts_of(request.account).all_leads
-    return {"page": page, "search": search, "is_older": bool(after), "lead_count": lead_count}
+    return {"page": page, "search": search, "is_older": bool(after), "lead_count": counts.all_leads}
 
 
 @require_http_methods(["GET", "POST"])
@@ -137,6 +139,23 @@ def archive(request: AccountRequest, lead_id: int) -> HttpResponse:
 @account_view
 def restore(request: AccountRequest, lead_id: int) -> HttpResponse:
     return _change(request, lead_id, services.restore, "Back in Recent Threads.")
+
+
+@require_http_methods(["GET", "POST"])
+@manager_view
+def erase(request: AccountRequest, lead_id: int) -> HttpResponse:
+    """Asks first, saying what goes for good and what stays."""
+    found = _mine(request, lead_id)
+    context: dict[str, Any] = {"lead": found}
+    if request.method == "POST":
+        is_confirmed = request.POST.get("confirmed") == "yes"
+        try:
+            erasing.erase(lead=found, account=request.account, user=request.user, is_confirmed=is_confirmed)
+        except erasing.NeedsConfirmation as error:
+            return render(request, "leads/erase.html", {**context, "error": str(error)}, status=422)
+        messages.success(request, "Erased. No sync brings this person back.")
+        return redirect("dashboard")
+    return render(request, "leads/erase.html", context)
 
 
 def _change(request: AccountRequest, lead_id: int, change: Callable[..., Lead], told: str) -> HttpResponse:

@@ -13,8 +13,10 @@ from typing import Any
 
 import psycopg
 import structlog
+from psycopg.conninfo import make_conninfo
 
 from leadloom.live.notify import CHANNEL
+from leadloom.site.line import line_to
 
 log = structlog.get_logger()
 
@@ -113,9 +115,8 @@ class Hub:
         wait_s = RETRY_FIRST_S
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._dsn, autocommit=True, keepalives_idle=20, connect_timeout=5, application_name="leadloom live"
-                ) as connection:
+                line = make_conninfo(self._dsn, **{**line_to(self._dsn), "application_name": "leadloom live"})
+                async with await psycopg.AsyncConnection.connect(line, autocommit=True) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}".encode())
                     wait_s = RETRY_FIRST_S
                     self._is_listening.set()

@@ -2,6 +2,7 @@
 
 from ninja import NinjaAPI
 
+from leadloom.accounts.api import router as accounts
 from leadloom.connections.api import router as connections
 from leadloom.connections.hooks import router as hooks
 from leadloom.leads.api import router as leads
@@ -13,3 +14,4 @@ explain_errors(api)
 api.add_router("/crm", connections)
 api.add_router("", hooks)
 api.add_router("", leads)
+api.add_router("", accounts)

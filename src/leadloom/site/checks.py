@@ -14,8 +14,10 @@ from django.db import connection as db
 from leadloom.accounts.scope import account_scope, system_scope
 from leadloom.connections.models import Connection, State
 from leadloom.connections.nango import Nango
+from leadloom.connections.proof import proof_of
 from leadloom.connections.vault import access_token
 from leadloom.errors import LeadloomError
+from leadloom.providers.base import CrmAccount
 from leadloom.providers.catalogue import UnknownProvider
 from leadloom.providers.catalogue import provider as provider_of
 from leadloom.site.database import unapplied_migrations
@@ -25,6 +27,7 @@ from leadloom.sync.hosts import base_url_of
 
 OLDEST_POSTGRESQL = 160000  # as server_version_num counts
 LATE_JOB_S = 120
+LATE_PASS_S = 15 * 60  # as a scheduler may be that calls every quarter of an hour
 # Beside the accounts' tables: sign-in, pace, the queue and the framework's own hold no account's rows.
 OUTSIDE_THE_WALL = ("users", "users_groups", "users_user_permissions", "sign_in_attempts", "pace_buckets")
 FRAMEWORK = ("django_", "auth_", "procrastinate_")
@@ -135,16 +138,38 @@ def _queue() -> Iterable[Finding]:
     with db.cursor() as cursor:
         cursor.execute(
             """
-            SELECT count(*), coalesce(extract(epoch FROM now() - min(e.at)), 0)
+            SELECT count(*), coalesce(extract(epoch FROM now() - min(e.at) FILTER (WHERE j.priority >= 0)), 0)
             FROM procrastinate_jobs j JOIN procrastinate_events e ON e.job_id = j.id AND e.type = 'deferred'
             WHERE j.status = 'todo' AND coalesce(j.scheduled_at, now()) <= now()
             """
-        )
+        )  # below 0 are the hourly pass and what gives way to it: they may take their time
         waiting, oldest_s = cursor.fetchone()
     if alive and oldest_s > LATE_JOB_S:
         yield wrong("queue", f"{waiting} jobs wait, the oldest for {oldest_s:.0f} s: raise LEADLOOM_CONCURRENCY.")
     else:
         yield right("queue", f"{waiting} jobs wait.")
+
+
+def _schedule() -> Iterable[Finding]:
+    """Whether the hour was kept, by a worker or by a scheduler that calls us."""
+    with system_scope(), db.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(*), coalesce(extract(epoch FROM now() - min(next_due_at)) / 60, 0)
+            FROM crm_connections c
+            WHERE is_active AND state NOT IN ('paused', 'needs_reconnect', 'disconnected')
+              AND next_due_at < now() - make_interval(secs => %s)
+              AND NOT EXISTS (SELECT FROM sync_runs r WHERE r.connection_id = c.id
+                              AND r.state IN ('queued', 'running', 'waiting'))
+            """,
+            [LATE_PASS_S],
+        )
+        late, oldest_m = cursor.fetchone()
+    if late:
+        how = "a worker does it, or a scheduler that calls /api/cron/sync-crm"
+        yield wrong("schedule", f"{late} connections are late, the first by {oldest_m:.0f} minutes: {how}.")
+    else:
+        yield right("schedule", "No connection is late.")
 
 
 def _nango() -> Iterable[Finding]:
@@ -172,6 +197,7 @@ def _connections() -> Iterable[Finding]:
         with account_scope(account_id):
             connection = Connection.objects.get(account_id=account_id, pk=connection_id)
         yield _connection(connection)  # no transaction is open while we wait for the CRM
+        yield from _count(connection)
 
 
 def _connection(connection: Connection) -> Finding:
@@ -187,13 +213,29 @@ def _connection(connection: Connection) -> Finding:
         return wrong(what, f"{who}: {error} ({error.code} {error.detail})".rstrip())
     except UnknownProvider as error:
         return wrong(what, str(error))
+    except ValueError as error:  # facts that its CRM's file cannot obey
+        return wrong(what, f"{who}: {error}. Connect it again.")
     if answered != connection.external_account_id:
         return wrong(what, f"{who}: its credential opens another account of the CRM now. Reconnect it.")
     return right(what, f"{who}: {connection.state}, and the CRM answers.")
 
 
+def _count(connection: Connection) -> Iterator[Finding]:
+    """As last counted, which is once a day: nobody is counted here."""
+    proof = proof_of(connection)
+    if proof is None:
+        return
+    say = right if proof.is_explained else wrong
+    yield say(f"count {connection.pk}", f"{proof.headline}. {proof.sentence}")
+
+
 def _whose_account(connection: Connection) -> str:
-    crm = provider_of(connection.provider)
+    account = CrmAccount(
+        external_id=connection.external_account_id,
+        name=connection.external_account_name,
+        facts={**connection.facts, **connection.settings},
+    )
+    crm = provider_of(connection.provider).for_account(account)
 
     def token(force: bool) -> str:
         return access_token(connection, force=force)
@@ -207,6 +249,7 @@ CHECKS: dict[str, Callable[[], Iterable[Finding]]] = {
     "database": _database,
     "walls": _walls,
     "worker": _queue,
+    "schedule": _schedule,
     "nango": _nango,
     "connections": _connections,
 }

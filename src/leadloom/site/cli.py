@@ -48,7 +48,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def main() -> None:
     """The console entry."""
     lifeline.hold()
-    signal.signal(signal.SIGTERM, _interrupt)  # ends like Ctrl-C: whatever was started is stopped
+    if not lifeline.is_environment_awaited():  # till then nothing is started, and SIGTERM may end it on the spot
+        _end_in_order()
     try:
         app()
     except KeyboardInterrupt:
@@ -61,6 +62,11 @@ def main() -> None:
         if not _is_for_the_user(error):
             raise
         _complain(error, code=1)
+
+
+def _end_in_order() -> None:
+    """From here on SIGTERM does what Ctrl-C does: whatever was started is stopped."""
+    signal.signal(signal.SIGTERM, _interrupt)
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -101,6 +107,7 @@ def web(
 
     load_web()
     lifeline.await_environment()
+    _end_in_order()
     import socket
 
     from leadloom.site.database import load_django, ready
@@ -122,6 +129,7 @@ def worker(
 
     load_worker()
     lifeline.await_environment()
+    _end_in_order()
     from leadloom.site.database import load_django, ready
 
     with ready(migrate=False):
@@ -194,15 +202,19 @@ def connect(
     token: Annotated[str, typer.Option(help="Its access token; - reads it from standard input.")] = STDIN,
     account: Annotated[str, typer.Option(help="The account's name or id, if there are several.")] = "",
     base_url: Annotated[str, typer.Option(help="Another host than the CRM's own, such as a sandbox.")] = "",
+    beside: Annotated[
+        list[str] | None, typer.Option("--with", help="What the CRM asks for beside the token: name=value.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Connect a CRM with an access token, and start the first import."""
+    typed = dict(one.partition("=")[::2] for one in beside or [])
     secret = _typed_token() if token == STDIN else token
     with _operator():
         from leadloom.site import operator
 
         found, run = operator.connect(
-            account=operator.find_account(account), provider=provider, token=secret, base_url=base_url
+            account=operator.find_account(account), provider=provider, token=secret, base_url=base_url, typed=typed
         )
         answer = {"connection": found.pk, "run": run.pk, "account": found.account_id}
         _show([answer] if not as_json else answer, as_json=as_json)

@@ -19,10 +19,11 @@ from psycopg import sql
 
 from leadloom.site import env, lifeline
 from leadloom.site.complaint import Complaint
-from leadloom.site.embedded import in_use, postgres
+from leadloom.site.embedded import in_use, postgres, postmaster, start_again
+from leadloom.site.turns import take_turn
 
 EMBEDDED = "LEADLOOM_EMBEDDED"
-MIGRATING_LOCK = 46  # advisory; 42 to 45 guard creation, migration, first set-up and the demo
+UPGRADE = 46  # a turn; 42 to 45 guard creation, migration, first set-up and the demo
 MIGRATING_S = 600  # how long children wait for the parent's migrations
 
 
@@ -54,6 +55,15 @@ def running() -> Iterator[None]:
     with postgres(env.data_dir()) as server:
         os.environ |= {"DATABASE_URL": server.app_url, "DATABASE_OWNER_URL": server.owner_url, EMBEDDED: "true"}
         yield
+
+
+def revive() -> bool:
+    """Start the embedded server again when it has ended though it is in use: killed for memory, say. Answers whether it
+    had. Raises EmbeddedError."""
+    if not env.boolean(EMBEDDED, False) or postmaster(env.data_dir()) is not None:
+        return False
+    start_again(env.data_dir())
+    return True
 
 
 def _is_own() -> bool:
@@ -97,7 +107,7 @@ def bring_up_to_date() -> None:
         with psycopg.connect(owner_url, autocommit=True) as connection:
             if _noted(connection) == _version():
                 return
-            connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATING_LOCK])  # of two first starts one waits
+            take_turn(connection, UPGRADE)  # of two first starts one waits
             if _noted(connection) == _version():
                 return
             _migrate()

@@ -4,6 +4,7 @@ In a folder of its own, whatever DATABASE_URL says: the demo never touches real 
 told to keep what is there.
 """
 
+import json
 import os
 import secrets
 import shutil
@@ -65,6 +66,8 @@ def run_demo(wish: CrmWish, *, port: int | None, keep: bool) -> None:
 
 def prepare_environment(folder: Path, wish: CrmWish, *, web: socket.socket, crm: socket.socket) -> str:
     """What this process and its children shall find in the environment. Answers the key that signs in."""
+    from leadloom.sandbox.kinds import kind
+
     for name in ("DATABASE_URL", "DATABASE_URL_FILE", "DATABASE_OWNER_URL", "LEADLOOM_SECRET_KEY", EMBEDDED):
         os.environ.pop(name, None)  # somebody's real ones
     key = secrets.token_urlsafe(24)
@@ -72,6 +75,9 @@ def prepare_environment(folder: Path, wish: CrmWish, *, web: socket.socket, crm:
         "LEADLOOM_DATA_DIR": str(folder.resolve()),
         "LEADLOOM_URL": address_of(web),
         "LEADLOOM_SANDBOX_URL": address_of(crm),
+        "LEADLOOM_SANDBOX_CRM": wish.crm,
+        "LEADLOOM_SANDBOX_TOKEN": kind(wish.crm).token,
+        "LEADLOOM_SANDBOX_TOLD": json.dumps(dict(kind(wish.crm).told)),
         "LEADLOOM_SANDBOX_UNPACED": "true" if wish.limits == "none" else "false",
         "LEADLOOM_DEMO_KEY": key,
         "LEADLOOM_ALLOW_PRIVATE_URLS": "true",  # the simulated texting service lives on this machine
@@ -105,6 +111,7 @@ def serve_sandbox(wish: CrmWish, *, seed: int, port: int, descriptor: int | None
             typer.echo(
                 f"A simulated {wish.crm} with {wish.contacts:,} contacts: {address} (Ctrl-C stops it)\n"
                 f"Connect it: echo {kind(wish.crm).token} | leadloom connect {wish.crm} --base-url {address}"
+                + "".join(f" --with {name}={value}" for name, value in kind(wish.crm).told.items())
             )
         app = make_app(
             wish.crm,
@@ -139,9 +146,11 @@ def _listen(port: int | None) -> socket.socket:
 
 
 def _greet(address: str, key: str, wish: CrmWish) -> None:
+    from leadloom.providers.catalogue import provider
+
     typer.echo(
         f"\n  The demo is ready. Open this address; it signs you in:\n\n    {address}/demo?key={key}\n\n"
-        f"  Then press Connect CRM and choose the sandbox. Behind it: a simulated {wish.crm}\n"
+        f"  Then press Connect CRM and choose the sandbox. Behind it: a simulated {provider(wish.crm).name}\n"
         f"  with {wish.contacts:,} contacts, answering after {wish.latency_ms:g} ms. Nothing leaves this machine.\n\n"
         "  Press Ctrl-C to stop. The next demo starts afresh.\n"
     )

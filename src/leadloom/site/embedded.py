@@ -22,11 +22,16 @@ import psycopg
 from psycopg import sql
 
 from leadloom.site.complaint import Complaint
+from leadloom.site.turns import take_turn
 
 OWNER = "leadloom_owner"  # owns the tables and migrates them
 APP = "leadloom_app"  # the role the application runs as: neither superuser nor owner
 DATABASE = "leadloom"
+# The server's own log keeps neither the values of a statement that failed nor the row or key it failed on: they are
+# people. https://www.postgresql.org/docs/18/runtime-config-logging.html
+QUIET_LOG = ("log_error_verbosity = terse", "log_min_error_statement = panic")
 LEFTOVERS_S = 5  # how long processes of a killed server may take to notice it
+CREATION, MIGRATION = 42, 43  # turns
 RECOVERY_S = 120  # how long a server may read its log after a hard stop, before we give up waiting for it
 
 
@@ -109,6 +114,23 @@ def is_in_use(data_dir: Path) -> bool:
     return False
 
 
+def start_again(data_dir: Path) -> None:
+    """Bring back a server that has ended although it is in use: it recovers by its own log. Called inside ``postgres``
+    or ``in_use``; nothing happens while it runs. Raises EmbeddedError."""
+    folder = data_dir.resolve() / "postgres"
+    if _postmaster(folder):
+        return
+    try:
+        _start(folder)
+    except Exception as error:  # the wheel raises whatever its subprocesses raise
+        raise EmbeddedError(_why(folder, error)) from error
+
+
+def postmaster(data_dir: Path) -> int | None:
+    """The process id of the folder's living server."""
+    return _postmaster(data_dir.resolve() / "postgres")
+
+
 def _start(folder: Path) -> str:
     """Start the server, or join the one that runs. Answers the folder of its socket."""
     deadline = time.monotonic() + RECOVERY_S
@@ -159,7 +181,6 @@ def _server(folder: Path) -> Any:
 
 
 def _postmaster(folder: Path) -> int | None:
-    """The process id of the folder's living server."""
     import psutil
 
     try:
@@ -190,7 +211,7 @@ def _ensure_database(server: Embedded) -> None:
     """Roles, database and default rights; nothing happens when they are there."""
     admin = Embedded(server.socket_dir, "postgres")
     with psycopg.connect(admin.admin_url, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(42)")  # two first starts at once take turns
+        take_turn(connection, CREATION)  # two first starts at once
         for role in (OWNER, APP):
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
@@ -198,8 +219,11 @@ def _ensure_database(server: Embedded) -> None:
             connection.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(server.database), sql.Identifier(OWNER))
             )
+        for setting in QUIET_LOG:
+            quiet = sql.SQL("ALTER DATABASE {} SET {}")
+            connection.execute(quiet.format(sql.Identifier(server.database), sql.SQL(setting)))
         with psycopg.connect(server.owner_url, autocommit=True) as owner:
-            owner.execute("SELECT pg_advisory_lock(43)")  # migrations grant too, and grants at once collide
+            take_turn(owner, MIGRATION)  # migrations grant too, and grants at once collide
             grant_to_app(owner, APP)
 
 

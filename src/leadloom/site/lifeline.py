@@ -40,6 +40,11 @@ def _watch(pipe: int) -> None:
     os._exit(1)
 
 
+def is_environment_awaited() -> bool:
+    """Has the parent yet to tell what environment to work in?"""
+    return bool(os.environ.get(WAIT))
+
+
 def await_environment() -> None:
     """Return once the parent has told on standard input what environment to work in; at once if it did so already.
 

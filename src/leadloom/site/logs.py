@@ -38,9 +38,15 @@ NEVER = frozenset(
 REMOVED = "[removed]"
 
 _SHAPES = [
+    # What PostgreSQL adds to an error: the row that would not fit, the key that is taken, the line that was copied.
+    (re.compile(r"\b(DETAIL|CONTEXT|LINE \d+): .*?(?=\n\n(?:The above|During handling)|\Z)", re.S), rf"\1: {REMOVED}"),
     (re.compile(r"\b(Bearer|Basic)\s+\S+", re.I), rf"\1 {REMOVED}"),
+    # The headers that open CRMs, as they are sent or printed.
+    (re.compile(r"((?:authorization|x-api-token)['\"]?\s*[:=,]\s*['\"]?)[^'\"\n,})]+", re.I), rf"\1{REMOVED}"),
     (re.compile(r"\b(?:ll|sk|whsec|eyJ)_?[\w.-]{20,}"), REMOVED),  # our tokens, Nango's and texting keys, JWTs
-    (re.compile(r"\bpat-[a-z0-9]+-[\w-]{8,}"), REMOVED),  # HubSpot's private apps
+    (re.compile(r"\b(?:pat-[a-z0-9]+|pit)-[\w-]{8,}"), REMOVED),  # HubSpot's private apps, GoHighLevel's
+    (re.compile(r"\b00D\w{12,15}![\w.]{20,}"), REMOVED),  # Salesforce
+    (re.compile(r"\b1000\.[0-9a-f]{32}\.[0-9a-f]{32}"), REMOVED),  # Zoho CRM
     (re.compile(r"(/invitations/)[^/\s?\"']+"), rf"\1{REMOVED}"),
     (re.compile(r"([?&](?:key|code|token|secret|state|access_token)=)[^&\s\"']+", re.I), rf"\1{REMOVED}"),
     (re.compile(r"(\w+://[^/\s:@]*):[^/\s@]+@"), rf"\1:{REMOVED}@"),  # a password in an address
@@ -84,6 +90,8 @@ def configure() -> None:
     root.setLevel(level)
     for chatty in ("procrastinate", "uvicorn", "uvicorn.error", "asyncio", "httpx2", "httpcore2", "hpack", "psycopg"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # More than this and it would log what templates show and, under LEADLOOM_DEBUG, what queries ask for.
+    logging.getLogger("django").setLevel(max(logging.INFO, root.level))
     logging.getLogger("uvicorn.access").disabled = True  # it would log query strings
     logging.getLogger("django.request").setLevel(logging.ERROR)  # it would log what strangers type; see request_log
     logging.captureWarnings(True)

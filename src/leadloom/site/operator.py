@@ -4,6 +4,7 @@ Finds accounts and connections across all accounts in the system scope, which on
 everything else happens inside the account's own scope, through the same services as the pages.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,12 +44,14 @@ def find_connection(connection_id: int) -> Connection:
     return found
 
 
-def connect(*, account: Account, provider: str, token: str, base_url: str) -> tuple[Connection, Run]:
+def connect(
+    *, account: Account, provider: str, token: str, base_url: str, typed: Mapping[str, str]
+) -> tuple[Connection, Run]:
     """As its owner. Raises what the CRM says of the token."""
     with account_scope(account.pk):
         owner = Member.objects.filter(account=account, role=Role.OWNER).order_by("pk").first()
         return services.connect_with_token(
-            account=account, member=owner, provider=provider, token=token, base_url=base_url
+            account=account, member=owner, provider=provider, token=token, typed=typed, base_url=base_url
         )
 
 

@@ -1,5 +1,6 @@
 """Django settings, read from the environment once. docs/operations.md lists them all."""
 
+import json
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -8,6 +9,7 @@ from django.utils.csp import CSP
 
 from leadloom.site import env
 from leadloom.site.keys import secret_keys
+from leadloom.site.line import line_to
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -87,18 +89,19 @@ def database(url: str) -> dict[str, object]:
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres"):
         raise env.SettingError("DATABASE_URL must start with postgresql://")
-    options = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
-    host = unquote(options.pop("host", "") or parts.hostname or "")
+    options = line_to(url)
+    host = options.pop("host", "") or unquote(parts.hostname or "")
+    port = str(parts.port or options.pop("port", ""))
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) or "leadloom",
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": host,
-        "PORT": str(parts.port or options.pop("port", "")),
+        "PORT": port,
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
-            **{name: unquote(value) for name, value in options.items()},
+            **options,
             "pool": {
                 "min_size": 1,
                 "max_size": env.integer("LEADLOOM_DB_POOL", 20, least=2),
@@ -127,6 +130,7 @@ LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "sign-in"
 
+SESSION_ENGINE = "leadloom.accounts.sessions"
 SESSION_COOKIE_NAME = "leadloom_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
@@ -185,6 +189,10 @@ ALLOW_PRIVATE_URLS = env.boolean("LEADLOOM_ALLOW_PRIVATE_URLS", False)
 OPEN_SIGNUP = env.boolean("LEADLOOM_OPEN_SIGNUP", False)
 # The address of a sandbox CRM that the demo offers in its connect dialog; empty outside the demo.
 SANDBOX_URL = env.text("LEADLOOM_SANDBOX_URL").rstrip("/")
+# Which CRM it simulates, and what opens it: a token, and what the CRM asks for beside a token as a JSON object.
+SANDBOX_CRM = env.text("LEADLOOM_SANDBOX_CRM", "hubspot")
+SANDBOX_TOKEN = env.text("LEADLOOM_SANDBOX_TOKEN", "pat-na1-sandbox")
+SANDBOX_TOLD: dict[str, str] = json.loads(env.text("LEADLOOM_SANDBOX_TOLD", "{}"))
 # A sandbox without limits is asked as fast as it answers, for benchmarks. Real CRMs are always asked at their pace.
 SANDBOX_UNPACED = env.boolean("LEADLOOM_SANDBOX_UNPACED", False)
 DEMO_KEY = env.secret("LEADLOOM_DEMO_KEY")

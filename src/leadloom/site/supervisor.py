@@ -69,6 +69,7 @@ class Supervisor:
         self._environ = dict(environ)
         self._report = report
         self._children: list[Child] = []
+        self._cares: list[Callable[[], None]] = []
         self._stop = threading.Event()
         self.is_watching = False
         self._lifeline, held = os.pipe()  # children hold the first; only we hold the second
@@ -93,6 +94,11 @@ class Supervisor:
                     pipe.write(json.dumps(self._environ).encode())
             child.waits = False
 
+    def look_after(self, care: Callable[[], None]) -> None:
+        """Call this several times a second while the children are watched, before any of them is started again: for
+        what they need and is no child of ours."""
+        self._cares.append(care)
+
     def stop(self) -> None:
         """Ask ``watch`` to return. May be called from a signal handler."""
         self._stop.set()
@@ -101,6 +107,8 @@ class Supervisor:
         """Keep the children alive until asked to stop. Raises ChildFailed when one cannot be kept alive."""
         self.is_watching = True
         while not self._stop.wait(POLL_S):
+            for care in self._cares:
+                care()
             for child in self._children:
                 if not child.is_running:
                     self._revive(child)

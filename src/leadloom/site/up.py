@@ -30,9 +30,14 @@ def web_and_worker(supervisor: Supervisor, listening: int) -> Iterator[str | Non
     """
     web = supervisor.start("web", "--fd", str(listening), keep_open=[listening], waits=True)
     worker = supervisor.start("worker", waits=True)
-    from leadloom.site.database import bring_up_to_date, running  # while they load
+    from leadloom.site.database import bring_up_to_date, revive, running  # while they load
+
+    def see_to_the_database() -> None:
+        if revive():
+            report("PostgreSQL had ended and was started again.")
 
     with running():
+        supervisor.look_after(see_to_the_database)
         supervisor.go_on(os.environ)
         try:
             # Another's database is migrated only if its owner's role was given: then that is what it is for.

@@ -36,6 +36,7 @@ from leadloom.providers.catalogue import UnknownProvider
 log = structlog.get_logger()
 
 PREFIX = "/api/"
+OF_THE_BODY = ("Content-Type", "Content-Length")
 
 STATUSES: tuple[tuple[type[LeadloomError], int], ...] = (
     (NeedsReconnect, 409),
@@ -148,8 +149,9 @@ def _shaped(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
         return response
     code = CODES.get(status, "our_fault" if status >= 500 else "error")
     told = failure(status, code, SENTENCES.get(status, SENTENCES[500 if status >= 500 else 400]))
-    if "Allow" in response.headers:
-        told.headers["Allow"] = response.headers["Allow"]
+    for name, value in response.headers.items():  # Allow, and what forbids framing and the like
+        if name not in OF_THE_BODY:
+            told.headers.setdefault(name, value)
     return told
 
 

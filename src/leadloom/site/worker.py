@@ -1,7 +1,8 @@
 """The worker process: Procrastinate's worker over all queues, and a thread that rings for runs nobody works on.
 
-Jobs are plain functions in threads. Told to stop, it lets runs hand over at their next page and then ends; killed, it
-leaves leases that run out, and another worker goes on within half a minute.
+Jobs are plain functions in threads. Told to stop, it lets runs hand over at their next page, gives back those whose CRM
+takes longer than that, and then ends; killed, it leaves leases that run out, and another worker goes on within half a
+minute.
 """
 
 import asyncio
@@ -15,12 +16,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
+from psycopg_pool import PoolTimeout
 
 log = structlog.get_logger("leadloom.worker")
 
 RESCUE_S = 5.0
 HEARTBEAT_S = 5.0
 SILENT_S = 15.0  # a worker not heard of for so long is counted as dead
+LEAVE_S = 2.5  # pages of a CRM that answers are done by then; what still waits for one is given to the next worker
+BEGIN_AGAIN_S = 2.0
+QUEUE_S = 15.0  # how long the queue's own connections are tried for before the database counts as away
 STOP_S = 12.0  # then we end whatever happens, before the supervisor would: every run can be taken over
 TURN_S = 0.0002  # of the interpreter: threads that talk to CRM and database must not wait long for the one that maps
 SPARE_THREADS = 4  # beside the jobs: Procrastinate's own blocking calls
@@ -29,25 +34,43 @@ SPARE_THREADS = 4  # beside the jobs: Procrastinate's own blocking calls
 def run_worker(concurrency: int) -> None:
     """Work until SIGTERM or SIGINT. Django is set up already. Raises DatabaseTrouble."""
     from leadloom.site.database import await_migrations
+    from leadloom.sync.stopping import event
 
     sys.setswitchinterval(TURN_S)
     _load_ahead()
     await_migrations()
     rescue = threading.Thread(target=_rescue_until_stopped, name="rescue", daemon=True)
     asyncio.run(_work(concurrency, on_start=rescue.start))
+    while not event.is_set():
+        time.sleep(BEGIN_AGAIN_S)
+        _begin_again(concurrency)
+
+
+def _begin_again(concurrency: int) -> None:
+    """Procrastinate ends when it cannot tell that it lives. We go on: the database comes back, or we are stopped."""
+    from procrastinate.exceptions import ProcrastinateException
+
+    log.warning("worker.begins_again")
+    try:
+        asyncio.run(_work(concurrency, on_start=lambda: None))
+    except (ProcrastinateException, PoolTimeout) as error:
+        log.warning("worker.database_away", error=type(error).__name__)
 
 
 async def _work(concurrency: int, *, on_start: Callable[[], None]) -> None:
+    """Until we are told to stop, or the database has been away for too long. Raises ProcrastinateException where it
+    cannot begin at all."""
     from procrastinate.contrib.django import app
-    from procrastinate.contrib.django.django_connector import DjangoConnector
+    from procrastinate.contrib.django.utils import connector_params
+    from procrastinate.exceptions import ConnectorException
+    from procrastinate.psycopg_connector import PsycopgConnector
 
     from leadloom.site.lifeline import tell
 
     loop = asyncio.get_running_loop()
     # asyncio's own pool has as many threads as the machine has cores plus four; more jobs than that would queue unseen.
     loop.set_default_executor(ThreadPoolExecutor(concurrency + SPARE_THREADS, thread_name_prefix="job"))
-    assert isinstance(app.connector, DjangoConnector)
-    with app.replace_connector(app.connector.get_worker_connector()):
+    with app.replace_connector(PsycopgConnector(kwargs=connector_params(), timeout=QUEUE_S)):
         async with app.open_async():
             working = asyncio.create_task(
                 app.run_worker_async(
@@ -68,6 +91,8 @@ async def _work(concurrency: int, *, on_start: Callable[[], None]) -> None:
                 await working
             except asyncio.CancelledError:
                 log.info("worker.stopped")
+            except ConnectorException as error:
+                log.warning("worker.database_away", error=type(error).__name__)
 
 
 def _begin_to_stop(working: "asyncio.Task[None]") -> None:
@@ -82,9 +107,27 @@ def _begin_to_stop(working: "asyncio.Task[None]") -> None:
 
 
 def _end_anyway() -> None:
-    time.sleep(STOP_S)
+    time.sleep(LEAVE_S)
+    threading.Thread(target=_give_back, name="giving-back", daemon=True).start()
+    time.sleep(STOP_S - LEAVE_S)
     log.warning("worker.did_not_stop_in_time")
     os._exit(1)
+
+
+def _give_back() -> None:
+    """Hand over the runs whose thread is busy waiting: a CRM may drip for minutes, and threads cannot be stopped."""
+    from django.db import connections
+
+    from leadloom.connections.models import Trigger
+    from leadloom.sync.doorbell import ring_for_many
+    from leadloom.sync.lease import give_back_all
+
+    try:
+        if runs := give_back_all():
+            ring_for_many(runs, trigger=Trigger.CONNECT, most=1)
+            log.info("worker.gave_back", runs=len(runs))
+    finally:
+        connections.close_all()
 
 
 def _give_connections_back(call_job: Callable[[], Any], context: Any, worker: Any) -> Any:  # noqa: ARG001

@@ -4,21 +4,22 @@ Knows no vendor: the provider says which headers carry the credential and what a
 is renewed once per request. Nothing here logs a URL's query, a body or a header.
 """
 
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx2
 
-from leadloom.errors import NeedsReconnect, TokenExpired, TryLater, Unreadable
+from leadloom.errors import NeedsReconnect, TokenExpired, TryLater, Unreachable, Unreadable
 from leadloom.providers.base import Provider, Reply, Request
 
-TIMEOUT = httpx2.Timeout(30, connect=10)
+TIMEOUT = httpx2.Timeout(30, connect=5)  # a first packet that is lost is sent again after one second, and after three
 LARGEST_REPLY = 64 * 1024 * 1024  # bytes; a page of 200 contacts with megabyte notes still fits
 MOST_CONNECTIONS = 128
 KEPT_OPEN_S = 4.0  # less than servers wait before they hang up, or a request might meet a line that is being closed
@@ -35,6 +36,20 @@ def _http() -> httpx2.Client:
         limits=httpx2.Limits(max_connections=MOST_CONNECTIONS, keepalive_expiry=KEPT_OPEN_S),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
     )
+
+
+LINE = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 4, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 12_000}
+"""A line that is cut tells nobody: while we wait for a reply, the kernel asks whether the other end is still there.
+Some systems do not have all of these, and wait for the reply alone."""
+
+
+def _watch_the_line(event: str, told: Mapping[str, Any]) -> None:
+    if event == "connection.connect_tcp.complete":
+        line: socket.socket = told["return_value"].get_extra_info("socket")
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in LINE.items():
+            if option := getattr(socket, name, None):
+                line.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _query(request: Request) -> str:
@@ -83,6 +98,10 @@ class CrmClient:
         self._token = token
         self._pace = pace or Unpaced()
 
+    @property
+    def host(self) -> str:
+        return urlsplit(self._base).hostname or ""
+
     def send(self, request: Request) -> Reply:
         """The reply; its status is 2xx or accepted by the request. Raises the LeadloomError that says what next."""
         try:
@@ -103,22 +122,25 @@ class CrmClient:
         raise self.provider.explain(reply, now=datetime.now(UTC) + self.clock_skew)
 
     def _exchange(self, request: Request, token: str) -> Reply:
+        if not request.path.startswith("/"):
+            # Vendors say where to go on, and ``@evil.example/`` or ``.evil.example/`` behind a host is another host.
+            raise Unreadable(f"{self.provider.name} told us to go on at a place that is none.", detail="path without /")
         self.requests += 1
         try:
             with _http().stream(
                 request.method,
                 f"{self._base}{request.path}{_query(request)}",
                 json=request.body if request.method == "POST" else None,
-                headers=dict(self.provider.authorization(token)),
+                headers={**request.headers, **self.provider.authorization(token)},
+                extensions={"trace": _watch_the_line},
             ) as response:
                 body = self._read(response)
         except httpx2.RequestError as error:
-            raise TryLater(
-                f"{self.provider.name} could not be reached. We try again shortly.",
-                after=NETWORK_PAUSE,
-                code="vendor_down",
-                detail=f"{type(error).__name__} at {urlsplit(self._base).hostname}{request.path}",
-            ) from error
+            sentence = f"{self.provider.name} could not be reached. We try again shortly."
+            detail = f"{type(error).__name__} at {self.host}{request.path}"
+            if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+                raise Unreachable(sentence, after=NETWORK_PAUSE, detail=detail) from error
+            raise TryLater(sentence, after=NETWORK_PAUSE, code="vendor_down", detail=detail) from error
         headers = {name.lower(): value for name, value in response.headers.items()}
         self._note_clock(headers.get("date", ""))
         return Reply(response.status_code, headers, body)

@@ -14,14 +14,17 @@ from django.db import Error, connection, transaction
 
 from leadloom.accounts.scope import account_scope, system_scope
 from leadloom.connections.models import Connection, Trigger
+from leadloom.sync import lease
 from leadloom.sync.doorbell import ring_for_many
-from leadloom.sync.finish import SILENT
+from leadloom.sync.heard import SILENT
 from leadloom.sync.rounds import size_of_rounds
 
 log = structlog.get_logger()
 
 EARLY = timedelta(minutes=5)  # due within this is due: schedulers are never exact
 BATCH = 500
+SHARE_OF_SWEEPS, FEWEST_SWEEPS = 6, 1
+"""At most one in six is swept in one round, or one: all of them in a week even where the schedule is a daily one."""
 RINGING_LOCK = 47  # advisory; 42 to 46 guard the database's start
 
 
@@ -52,12 +55,23 @@ class DueReport:
 
 
 def start_due_runs(trigger: Trigger = Trigger.CRON) -> DueReport:
-    """Start, or join, a run for every active connection that is due. One failure never stops the rest."""
+    """Start, or join, a run for every active connection that is due: a sweep where that is due too, but not for all
+    of them in one round. One failure never stops the rest."""
     report = DueReport()
     due = list(_due_connections(datetime.now(UTC) + EARLY))
-    for some in batched(due, BATCH):
-        report.results += _start_many(some, trigger, size_of_rounds(len(due)))
+    sweeps = _turns_to_sweep(due)
+    hourly = [one.ids for one in due if one not in sweeps]
+    for some in batched(hourly, BATCH):
+        report.results += _start_many(some, trigger, size_of_rounds(len(hourly)))
+    for some in batched([one.ids for one in sweeps], BATCH):
+        report.results += _start_many(some, Trigger.SWEEP, 1)
     return report
+
+
+def _turns_to_sweep(due: Sequence["Due"]) -> dict["Due", None]:
+    """Those whose sweep is due, the longest overdue first, up to a share of all: the others come next round."""
+    waiting = sorted((one for one in due if one.sweep_due_at is not None), key=attrgetter("sweep_due_at"))
+    return dict.fromkeys(waiting[: max(FEWEST_SWEEPS, len(due) // SHARE_OF_SWEEPS)])
 
 
 def _start_many(due: Sequence[tuple[int, int]], trigger: Trigger, most: int) -> list[DueResult]:
@@ -78,19 +92,32 @@ def _start_many(due: Sequence[tuple[int, int]], trigger: Trigger, most: int) -> 
     return [one if one.run_id else _start(one.account_id, one.connection_id, trigger) for one in started]
 
 
-def _due_connections(until: datetime) -> Iterator[tuple[int, int]]:
+@dataclass(frozen=True, slots=True)
+class Due:
+    account_id: int
+    connection_id: int
+    sweep_due_at: datetime | None
+    """None while that has not come."""
+
+    @property
+    def ids(self) -> tuple[int, int]:
+        return self.account_id, self.connection_id
+
+
+def _due_connections(until: datetime) -> Iterator[Due]:
     with system_scope(), connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT account_id, id FROM crm_connections
+            SELECT account_id, id, CASE WHEN sweep_due_at <= %(until)s AND bookmark IS NOT NULL THEN sweep_due_at END
+            FROM crm_connections
             WHERE is_active AND state NOT IN ('paused', 'needs_reconnect', 'disconnected')
-              AND coalesce(next_due_at, '-infinity') <= %s
+              AND coalesce(next_due_at, '-infinity') <= %(until)s
             ORDER BY next_due_at NULLS FIRST, id
             """,
-            [until],
+            {"until": until},
         )
         while rows := cursor.fetchmany(BATCH):
-            yield from rows
+            yield from (Due(*row) for row in rows)
 
 
 def _start(account_id: int, connection_id: int, trigger: Trigger) -> DueResult:
@@ -123,7 +150,10 @@ def ring_waiting_runs() -> int:
 
 def _is_alone() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [RINGING_LOCK])
+        cursor.execute(
+            "SELECT pg_try_advisory_xact_lock(%s), set_config('idle_in_transaction_session_timeout', %s, true)",
+            [RINGING_LOCK, f"{lease.LONGEST_SILENCE_S}s"],  # or whoever stands still here would hold up all others
+        )
         row = cursor.fetchone()
     return bool(row and row[0])
 

@@ -19,18 +19,21 @@ from django.db import connection as db
 from django.db.models import F
 
 from leadloom.accounts.scope import account_scope
-from leadloom.connections.models import Connection, Run, RunState, State, Strategy
+from leadloom.connections.models import Connection, Run, RunState, State, Strategy, Trigger
 from leadloom.errors import (
     BadRequest,
     LeadloomError,
     NeedsReconnect,
     NotAllowed,
+    NotReady,
     SyncStopped,
     TryLater,
     Unreadable,
 )
+from leadloom.leads.absent import forget_met
+from leadloom.sync import count, fellows
 from leadloom.sync.lease import hold
-from leadloom.sync.plan import GONE
+from leadloom.sync.plan import GONE, SWEEP_AGAIN_AFTER, SWEEP_EVERY, tells_who_left
 from leadloom.sync.sentences import sentence
 from leadloom.sync.signals import run_ended
 from leadloom.sync.sink import announce_run
@@ -82,10 +85,15 @@ def complete(turn: "Turn") -> None:
         if run is None:
             return
         if run.strategy != Strategy.PREVIEW:
-            _advance(turn, run)
+            now = datetime.now(UTC)
+            _advance(turn, run, now)
+            if turn.counted is not None:
+                count.note(run, turn.counted, now=now)
+        if tells_who_left(run) and not run.absent:
+            forget_met(run)
         _tell(run, turn.reasons)
     words = "✅ Initial CRM sync completed" if run.is_first else "✅ Synced"
-    counters = {name: count for name, count in run.counters.items() if name != "gone"}
+    counters = {name: number for name, number in run.counters.items() if name != "gone"}
     log.info(words, run=run.pk, connection=run.connection_id, account=run.account_id, **counters)
     run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk, found_something=_found_something(run))
 
@@ -94,8 +102,7 @@ def _found_something(run: Run) -> bool:
     return any((run.created, run.updated, run.linked, run.gone))
 
 
-def _advance(turn: "Turn", run: Run) -> None:
-    now = datetime.now(UTC)
+def _advance(turn: "Turn", run: Run, now: datetime) -> None:
     tables = turn.fresh_tables
     with db.cursor() as cursor:
         cursor.execute(
@@ -109,6 +116,8 @@ def _advance(turn: "Turn", run: Run) -> None:
                 "skew": int(turn.client.clock_skew / timedelta(milliseconds=1)),
                 "has_changes": _found_something(run),
                 "has_gone": GONE in turn.steps or turn.connection.bookmark is None,
+                "has_swept": tells_who_left(run),
+                "next_sweep": now + SWEEP_EVERY,
                 "tables": None if tables is None else json.dumps(tables),
                 "quiet": list(QUIET),
             },
@@ -121,6 +130,8 @@ SET bookmark = coalesce(%(bookmark)s, bookmark), last_synced_at = %(now)s, next_
     clock_skew_ms = %(skew)s,
     last_change_at = CASE WHEN %(has_changes)s THEN %(now)s ELSE last_change_at END,
     gone_checked_at = CASE WHEN %(has_gone)s THEN %(now)s ELSE gone_checked_at END,
+    swept_at = CASE WHEN %(has_swept)s THEN %(now)s ELSE swept_at END,
+    sweep_due_at = CASE WHEN %(has_swept)s OR sweep_due_at IS NULL THEN %(next_sweep)s ELSE sweep_due_at END,
     tables = coalesce(%(tables)s::jsonb, tables),
     tables_read_at = CASE WHEN %(tables)s::jsonb IS NULL THEN tables_read_at ELSE %(now)s END,
     state = CASE WHEN state = ANY (%(quiet)s) THEN state ELSE 'live' END,
@@ -143,7 +154,7 @@ def _next_moment(schedule: str, now: datetime) -> datetime:
 
 
 def fail_or_wait(turn: "Turn", error: LeadloomError) -> None:
-    """A failure with a name: reconnect, wait and go on, or end with the cursor kept."""
+    """A failure with a name: reconnect, wait and go on, or end with the cursor kept, unless the CRM refuses it."""
     run = turn.run
     log.warning(
         "sync.failed",
@@ -156,7 +167,7 @@ def fail_or_wait(turn: "Turn", error: LeadloomError) -> None:
     with account_scope(run.account_id):
         if not _is_still_ours(turn):
             return
-        retries = run.retries + 1
+        retries = run.retries + (not isinstance(error, NotReady))
         if isinstance(error, TryLater):
             _wait(turn, error, retries)
             return
@@ -164,6 +175,8 @@ def fail_or_wait(turn: "Turn", error: LeadloomError) -> None:
             _wait(turn, TryLater(str(error), after=RETRY_FIRST, code=error.code, detail=error.detail), retries)
             return
         _fail(turn, error)
+        if isinstance(error, BadRequest):  # a place that the CRM knows no more would be refused for ever
+            Run.objects.filter(account_id=run.account_id, pk=run.pk).update(feed="", cursor=None)
     run_ended.send(sender=Run, account_id=run.account_id, run_id=run.pk, found_something=True)
 
 
@@ -222,7 +235,16 @@ def _is_still_ours(turn: "Turn") -> bool:
     return True
 
 
-def put_back(turn: "Turn") -> bool:
+def hand_on(turn: "Turn") -> bool:
+    """Back into the queue for a worker that may reach the CRM: true if there is any, and this is the first try."""
+    if turn.run.retries or not fellows.are_there():
+        return False
+    fellows.note_unreached(turn.client.host)
+    log.warning("sync.handed_on", run=turn.run.pk, connection=turn.run.connection_id, account=turn.run.account_id)
+    return put_back(turn, retries=1)
+
+
+def put_back(turn: "Turn", *, retries: int = 0) -> bool:
     """Back into the queue with the cursor as saved. False when the run is no longer ours to put back."""
     run = turn.run
     with account_scope(run.account_id):
@@ -236,6 +258,7 @@ def put_back(turn: "Turn") -> bool:
                 lease_until=None,
                 requests=F("requests") + requests,
                 waited_s=F("waited_s") + waited_s,
+                retries=F("retries") + retries,
             )
         )
 
@@ -244,7 +267,7 @@ def _wait(turn: "Turn", error: TryLater, retries: int) -> None:
     """The run waits for the CRM and goes on by itself; the card says until when."""
     run, connection = turn.run, turn.connection
     pause = error.after
-    if error.code not in ("rate_limited", "quota"):
+    if error.code not in ("rate_limited", "quota", "preparing"):
         backoff = min(RETRY_FIRST * 2 ** min(retries - 1, 10), RETRY_LONGEST) * (1 + random.random() / 5)  # noqa: S311
         pause = max(pause, backoff)
     requests, waited_s = turn.spent()
@@ -281,9 +304,10 @@ def _fail(turn: "Turn", error: LeadloomError) -> None:
         _set_state(connection, State.NEEDS_RECONNECT, code=error.code, reason=str(error))
     elif run.strategy != Strategy.PREVIEW:
         _set_state(connection, State.STUCK, code=error.code, reason=str(error))
-    Connection.objects.filter(account_id=run.account_id, pk=connection.pk).update(
-        next_due_at=next_due(datetime.now(UTC))
-    )
+    values = {"next_due_at": next_due(datetime.now(UTC))}
+    if run.trigger == Trigger.SWEEP:  # the next hour looks for changes, as on any other day
+        values["sweep_due_at"] = datetime.now(UTC) + SWEEP_AGAIN_AFTER
+    Connection.objects.filter(account_id=run.account_id, pk=connection.pk).update(**values)
     _tell(run, turn.reasons)
 
 

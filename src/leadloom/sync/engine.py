@@ -30,11 +30,13 @@ from leadloom.providers.base import (
 from leadloom.sync.ahead import read_ahead
 from leadloom.sync.pages import Source, ask, read_pages
 
-PAGES_AHEAD = 34  # fetched and mapped but not saved yet: bounds memory whatever the CRM's size
+PAGES_AHEAD = 34  # fetched and mapped but not saved yet, and
+CONTACTS_AHEAD = 5000  # how many contacts they may hold: bounds memory whatever the CRM's size, and that of its pages
 CONTACTS_A_SAVE = 3000  # pages that wait are saved together up to this many contacts: fewer, larger transactions
 SAVE_PATIENCE_S = 0.25  # after the first page, how long a page may wait for others to be saved with it
 
-PAGES_UNMAPPED = 8  # read but not mapped yet
+PAGES_UNMAPPED = 8  # read but not mapped yet, and
+CONTACTS_UNMAPPED = 1600
 CONTACTS_MAPPED_AT_ONCE = 1000
 TABLES_AT_ONCE = 4
 LARGEST_TABLE = 20_000  # names kept of what pages refer to, such as companies
@@ -54,6 +56,8 @@ class Mapped:
     total: int | None
     lines: Sequence[bytes] | None = None
     """The contacts as the store stages them, if it was done ahead."""
+    is_reply: bool = True
+    """Whether the CRM said it just now; else it is read from what we hold."""
 
 
 class Sink(Protocol):
@@ -119,7 +123,11 @@ def run_pass(
         with ThreadPoolExecutor(1, "tables") as beside:
             tables_ready = beside.submit(get_tables)
             for pages in read_ahead(
-                fetch, most=PAGES_UNMAPPED, size=lambda page: len(page.records), enough=CONTACTS_MAPPED_AT_ONCE
+                fetch,
+                most=PAGES_UNMAPPED,
+                largest=CONTACTS_UNMAPPED,
+                size=lambda page: len(page.records),
+                enough=CONTACTS_MAPPED_AT_ONCE,
             ):
                 tables_ready.result()
                 yield from _map_together(pages, mapper, source, stage)
@@ -127,6 +135,7 @@ def run_pass(
     for pages in read_ahead(
         make,
         most=PAGES_AHEAD,
+        largest=CONTACTS_AHEAD,
         size=lambda page: len(page.contacts),
         enough=CONTACTS_A_SAVE,
         patience_s=SAVE_PATIENCE_S,

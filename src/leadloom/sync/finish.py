@@ -7,13 +7,11 @@ import structlog
 from django.db import close_old_connections, connection
 
 from leadloom.connections.models import Run, RunState
+from leadloom.sync.heard import SILENT
 from leadloom.sync.wait import POLL_S, wait_for
 from leadloom.sync.work import work_on
 
 log = structlog.get_logger()
-
-SILENT = timedelta(seconds=15)
-"""A worker that has not been heard of for so long is counted as dead."""
 
 
 def finish_within(run_id: int, account_id: int, seconds: float) -> Run:

@@ -8,12 +8,14 @@ lane. Lanes are opened one by one while we wait for the vendor, so a vendor that
 import json
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import Protocol
 
-from leadloom.errors import TryLater, Unreadable
+from leadloom.errors import NotReady, TryLater, Unreadable
 from leadloom.providers.base import Cursor, Feed, Page, Reply, Request, SideBySide
 
 READ_TRIES = 3
+LONGEST_PREPARATION_S = 60.0  # to sit out here; then the run waits without a worker
 IMPATIENT_AFTER_S = 0.05  # nothing to read for so long: the vendor's latency, not our work, sets the pace
 MOST_LANES = 8
 
@@ -36,13 +38,23 @@ class Readable[P](Protocol):
 
 
 def ask[P](feed: Readable[P], cursor: Cursor, source: Source) -> P:
-    """Ask and read. A reply that cannot be read is asked for again, a few times: most are cut or a proxy's."""
-    for attempt in range(1, READ_TRIES):
+    """Ask and read. A reply that cannot be read is asked for again, a few times: most are cut or a proxy's. One that is
+    still being prepared is asked for until it is there, or, raising NotReady, until the run had better wait for it."""
+    unreadable, waited_s = 0, 0.0
+    while True:
         try:
             return feed.read(cursor, source.send(feed.request(cursor)))
         except Unreadable:
-            source.wait(attempt)
-    return feed.read(cursor, source.send(feed.request(cursor)))
+            unreadable += 1
+            if unreadable == READ_TRIES:
+                raise
+            source.wait(unreadable)
+        except NotReady as later:
+            pause_s = later.after.total_seconds()
+            if waited_s + pause_s > LONGEST_PREPARATION_S:
+                raise
+            source.wait(pause_s)
+            waited_s += pause_s
 
 
 def read_pages(feed: Feed, cursor: Cursor, source: Source) -> Iterator[Page]:
@@ -61,6 +73,7 @@ class _Lanes:
         self._threads = threads
         self._asked: dict[Future[Page], str] = {}
         self._used: set[int] = set()
+        self._rests: dict[str, Iterator[Page]] = {}
         self._failed: dict[str, Exception] = {}
 
     def pages(self, cursor: Cursor) -> Iterator[Page]:
@@ -77,6 +90,8 @@ class _Lanes:
                 except Exception as error:  # noqa: BLE001 - raised when what the other lanes brought is given out
                     self._failed[lane] = error
                     continue
+                if page.rest is not None:
+                    self._rests[lane] = page.rest
                 if page.next is None:
                     yield page  # whatever is still asked for is known already
                     return
@@ -97,7 +112,16 @@ class _Lanes:
             except Unreadable as error:
                 self._failed[lane] = error
                 continue
-            self._asked[self._threads.submit(ask, self._feed, place, self._source)] = lane
+            self._asked[self._threads.submit(self._go_on, lane, place)] = lane
+
+    def _go_on(self, lane: str, place: Cursor) -> Page:
+        """The next page of the file at hand, or else of what the CRM is asked for now. A file that turns out to be
+        spoilt is asked for again."""
+        with suppress(Unreadable):
+            if (page := next(self._rests.get(lane, iter(())), None)) is not None:
+                return page
+        self._rests.pop(lane, None)
+        return ask(self._feed, place, self._source)
 
     def _refuse_circle(self, lane: str, place: Cursor) -> None:
         fingerprint = hash((lane, json.dumps(place, sort_keys=True)))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol
 
-from leadloom.errors import SyncStopped, TryLater
+from leadloom.errors import SyncStopped, TryLater, Unreachable
 from leadloom.providers.base import Reply, Request
 
 LONGEST_WAIT = timedelta(seconds=30)
@@ -23,7 +23,8 @@ class Sender(Protocol):
 
 
 class Patient:
-    """A source that waits and retries. ``should_stop`` is asked while waiting and before each request."""
+    """A source that waits and retries. ``should_stop`` is asked while waiting and before each request; ``may_hand_on``
+    when the CRM cannot be reached from here a second time: is there anybody else to try?"""
 
     def __init__(
         self,
@@ -32,11 +33,13 @@ class Patient:
         should_stop: Callable[[], bool],
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
+        may_hand_on: Callable[[], bool] = lambda: False,
     ) -> None:
         self._client = client
         self._should_stop = should_stop
         self._sleep = sleep
         self._jitter = jitter
+        self._may_hand_on = may_hand_on
         self.waited_s = 0.0
 
     def send(self, request: Request) -> Reply:
@@ -48,6 +51,8 @@ class Patient:
                 return self._client.send(request)
             except TryLater as later:
                 if later.after > LONGEST_WAIT or attempt == TRIES:
+                    raise
+                if attempt > 1 and isinstance(later, Unreachable) and self._may_hand_on():
                     raise
                 backoff = later.after if later.code == "rate_limited" else later.after * 2 ** (attempt - 1)
                 self.wait(min(backoff, LONGEST_WAIT).total_seconds() * (1 + self._jitter() / 10))

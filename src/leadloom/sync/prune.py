@@ -15,6 +15,7 @@ KEPT_IDLE_DAYS = 1  # a bucket that nobody drew from for so long is full anyway
 _IS_OVER = """
     r.state IN ('done', 'failed', 'stopped') AND r.created_at < clock_timestamp() - make_interval(days => %(kept)s)
     AND (r.strategy = 'preview' OR (r.created, r.updated, r.linked, r.skipped, r.failed, r.gone) = (0, 0, 0, 0, 0, 0))
+    AND r.absent = 0
     AND EXISTS (SELECT FROM sync_runs newer WHERE newer.connection_id = r.connection_id AND newer.id > r.id)
 """
 
@@ -34,8 +35,11 @@ def prune_runs() -> int:
 
 
 def prune_ids_met() -> None:
-    """Ids that an overwrite has met are emptied when it ends; one that failed or was stopped left its own behind."""
-    ended = "SELECT DISTINCT account_id FROM sync_runs WHERE strategy = 'overwrite' AND state IN ('failed', 'stopped')"
+    """Ids that a pass over everybody has met are emptied when it ends; one that failed or was stopped left its own."""
+    ended = """
+        SELECT DISTINCT account_id FROM sync_runs
+        WHERE (strategy = 'overwrite' OR trigger = 'sweep') AND state IN ('failed', 'stopped')
+    """
     for account_id in _accounts(ended):
         with account_scope(account_id):
             _forget_ids_met(account_id)
@@ -63,6 +67,8 @@ def _forget_ids_met(account_id: int) -> None:
             DELETE FROM run_contacts c USING sync_runs r
             WHERE c.account_id = %(account)s AND r.account_id = %(account)s AND r.id = c.run_id
               AND r.state IN ('done', 'failed', 'stopped')
+              AND NOT EXISTS (SELECT FROM crm_connections held
+                              WHERE held.account_id = %(account)s AND held.held_run_id = r.id)
             """,
             {"account": account_id},
         )

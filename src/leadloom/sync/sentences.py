@@ -23,6 +23,9 @@ def sentence(run: Run, reasons: Mapping[str, int] | None = None) -> str:
         _part(run.failed, "not readable"),
     ]
     told = ", ".join(part for part in parts if part)
+    if run.absent:
+        held = f"{run.absent:,} known contacts were not there: too many to call them gone without being told so."
+        return f"{told}. {held}" if told else held
     if told:
         return told
     if run.is_first:

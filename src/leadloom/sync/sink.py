@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from leadloom.accounts.scope import account_scope
 from leadloom.connections.models import Run
 from leadloom.contact import Contact
 from leadloom.leads.staging import Rejected
-from leadloom.leads.store import Target, Written, write_contacts, write_gone, write_merges
+from leadloom.leads.store import Target, Written, join_merged, write_contacts, write_gone, write_merges
 from leadloom.providers.base import Cursor
 from leadloom.sync.engine import Mapped
 from leadloom.sync.lease import hold
@@ -41,9 +41,7 @@ class DatabaseSink:
         last = pages[-1]
         with account_scope(self.run.account_id):
             hold(self.run.pk, self.run.account_id, self.token)
-            written = write_contacts(self.target, *_all_of(pages))
-            write_merges(self.target, [merge for page in pages for merge in page.merged])
-            written.gone = write_gone(self.target, [gone for page in pages for gone in page.gone])
+            written = sum((self._write(group) for group in _in_order(pages)), Written())
             feed, cursor = self._where_next(last)
             row = self._record(written, pages, feed, cursor, last.bookmark)
             announce_run(self.run, row)
@@ -51,6 +49,14 @@ class DatabaseSink:
         self.run.next_bookmark = last.bookmark or self.run.next_bookmark
         self.reasons.update(written.reasons)
         self.after_save()
+
+    def _write(self, pages: Sequence[Mapped]) -> Written:
+        merges = [merge for page in pages for merge in page.merged]
+        join_merged(self.target, merges)
+        written = write_contacts(self.target, *_all_of(pages))
+        write_merges(self.target, merges)
+        written.gone = write_gone(self.target, [gone for page in pages for gone in page.gone])
+        return written
 
     def _where_next(self, last: Mapped) -> tuple[str, Cursor | None]:
         if last.next is not None:
@@ -72,7 +78,7 @@ class DatabaseSink:
                     },
                     "gone": written.gone,
                     "seen": written.seen,
-                    "pages": len(pages),
+                    "pages": sum(page.is_reply for page in pages),
                     "requests": requests,
                     "waited_s": waited_s,
                     "total": next((page.total for page in pages if page.total is not None), None),
@@ -87,6 +93,19 @@ class DatabaseSink:
             names = [column.name for column in db.description]
             [row] = db.fetchall()
         return dict(zip(names, row, strict=True))
+
+
+def _in_order(pages: Sequence[Mapped]) -> Iterator[Sequence[Mapped]]:
+    """Pages that can be written together. A page that tells of merged or deleted contacts ends a group, for what comes
+    after it may build on that: somebody who is back, the contact that took another one in."""
+    group: list[Mapped] = []
+    for page in pages:
+        group.append(page)
+        if page.merged or page.gone:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _all_of(pages: Sequence[Mapped]) -> tuple[list[Contact | Rejected], list[bytes] | None]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.db import connection as db
 
@@ -15,7 +16,7 @@ from leadloom.connections.vault import access_token
 from leadloom.leads.store import Target, keep_statistics_fresh
 from leadloom.providers.base import CrmAccount, Cursor, Provider
 from leadloom.providers.catalogue import provider as provider_of
-from leadloom.sync import endings, plan
+from leadloom.sync import endings, fellows, plan
 from leadloom.sync.client import CrmClient, Unpaced
 from leadloom.sync.engine import Mapped, Mapper, Sink, Tables, first_cursor, read_tables
 from leadloom.sync.hosts import base_url_of
@@ -24,6 +25,9 @@ from leadloom.sync.pace import SharedPace
 from leadloom.sync.patience import Patient
 from leadloom.sync.sink import DatabaseSink
 from leadloom.sync.stopping import event as stopping
+
+if TYPE_CHECKING:
+    from leadloom.sync.count import Told
 
 SLICE_S = 20.0
 """How long a run keeps its place in the worker while others wait: two million contacts do not hold up ten."""
@@ -61,6 +65,8 @@ class Turn:
     reasons: Counter[str] = field(default_factory=Counter)
     fresh_tables: Tables | None = None
     empty_end: EmptyEnd | None = None
+    counted: "Told | None" = None
+    has_saved: bool = False
     _told: tuple[int, float] = (0, 0.0)
 
     @property
@@ -72,6 +78,7 @@ class Turn:
             provider=self.provider.slug,
             is_first=self.run.is_first,
             is_overwrite=self.run.strategy == Strategy.OVERWRITE,
+            notes_met=plan.tells_who_left(self.run),
         )
 
     def place(self) -> tuple[str, Cursor] | None:
@@ -125,6 +132,7 @@ class Turn:
 
     def between_pages(self) -> None:
         """What is due when a page is committed and no transaction is open. Raises MakeWay."""
+        self.has_saved = True
         if self.run.created:
             keep_statistics_fresh(self.run.created)
         now = time.monotonic()
@@ -181,7 +189,11 @@ def take_turn(
     is_unpaced = connection.method == Method.SANDBOX and connection.settings.get("is_unpaced") is True
     pace = Unpaced() if is_unpaced else SharedPace(provider, connection.external_account_id, wait=wait)
     client = CrmClient(provider, base_url=base_url_of(connection, provider), token=credential, pace=pace)
-    source = Patient(client, should_stop=lambda: stopping.is_set() or is_lost())
+
+    def may_hand_on() -> bool:
+        return run.retries == 0 and fellows.are_there()
+
+    source = Patient(client, should_stop=lambda: stopping.is_set() or is_lost(), may_hand_on=may_hand_on)
     tables: Tables = {name: dict(rows) for name, rows in connection.tables.items()}
     return Turn(
         run=run,
@@ -198,8 +210,11 @@ def take_turn(
 
 
 def _adopt_cursor(run: Run, connection: Connection) -> None:
-    """A first import that failed half-way is not begun again: this run goes on where the last one was."""
+    """A first import that failed half-way is not begun again: this run goes on where the last one was. One that tells
+    who left must meet everybody itself."""
     if run.cursor is not None or connection.bookmark is not None or run.strategy != Strategy.APPEND:
+        return
+    if plan.tells_who_left(run):
         return
     earlier = Run.objects.filter(account_id=run.account_id, connection=connection, strategy=Strategy.APPEND)
     before = earlier.exclude(pk=run.pk).order_by("-pk").first()

@@ -109,6 +109,7 @@ def send_test(*, member: Member, now: datetime | None = None) -> Delivery:
         created_by=member,
         next_attempt_at=(now or timezone.now()) - IN_FRONT,
     )
+    audit(member.account, member.user, "texter.test_asked", f"delivery {delivery.pk}")
     ring_deliver(member.account_id, lanes=1)
     return delivery
 

@@ -1,7 +1,7 @@
--- What cannot become a lead, each with its reason: records we could not map, contacts nobody could reach, and
--- contacts whose lead somebody archived here on purpose.
+-- What cannot become a lead, each with its reason: records we could not map, people who were erased here, contacts nobody
+-- could reach, and contacts whose lead somebody archived here on purpose.
 UPDATE incoming i
-SET outcome = CASE WHEN i.content_hash IS NULL THEN 'failed' ELSE 'skipped' END,
+SET outcome = CASE WHEN i.content_hash IS NULL AND i.reason <> 'erased' THEN 'failed' ELSE 'skipped' END,
     reason = CASE
         WHEN i.reason <> '' THEN i.reason
         WHEN EXISTS (SELECT FROM leads l WHERE l.account_id = %(account)s AND l.id = i.lead_id

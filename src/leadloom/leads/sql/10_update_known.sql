@@ -1,16 +1,31 @@
 -- Contacts we know, where they are their lead's primary contact: their fields flow.
 -- Blank values of the CRM clear crm_* fields and, unless %(is_overwrite)s, never erase name, phone, e-mail, company.
--- Fields pinned by hand stay. A number that belongs to another live lead is not taken from it.
+-- Fields pinned by hand stay. A number that belongs to another live lead is not taken from it, and one that two leads
+-- of this page claim goes to the first.
 WITH known AS (
-    SELECT i.*, i.phone IS NOT NULL AND first_value(lead_id) OVER (PARTITION BY phone ORDER BY ordinal) <> lead_id
-                AS is_second  -- another lead of this page claims the number first
+    SELECT i.*, taken.id AS taken_id,
+           first_value(i.lead_id) OVER (
+               PARTITION BY i.phone, taken.id IS NULL AND NOT l.pinned ? 'phone' ORDER BY i.ordinal
+           ) AS first_claim
     FROM incoming i
-    WHERE outcome IS NULL AND is_known AND lead_id IS NOT NULL
+    CROSS JOIN LATERAL (
+        SELECT l.id, l.pinned FROM leads l
+        WHERE l.account_id = %(account)s AND l.id = i.lead_id
+          AND l.crm_connection_id = %(connection)s AND l.crm_id = i.external_id
+        LIMIT 1
+    ) l
+    LEFT JOIN LATERAL (
+        SELECT o.id FROM leads o
+        WHERE o.account_id = %(account)s AND o.phone = i.phone AND o.archived_at IS NULL AND o.id <> l.id
+        LIMIT 1
+    ) taken ON true
+    WHERE i.outcome IS NULL AND i.is_known
 ), flowing AS (
     SELECT l.id AS lead_id, i.external_id,
            l.name AS old_name, l.phone AS old_phone, l.email AS old_email, l.company AS old_company,
            CASE WHEN l.pinned ? 'name' OR (i.name = '' AND NOT %(is_overwrite)s) THEN l.name ELSE i.name END AS new_name,
-           CASE WHEN l.pinned ? 'phone' OR i.phone IS NULL OR taken.id IS NOT NULL OR i.is_second THEN l.phone
+           CASE WHEN l.pinned ? 'phone' OR i.phone IS NULL OR i.taken_id IS NOT NULL OR i.first_claim <> l.id
+                THEN l.phone
                 ELSE i.phone END AS new_phone,
            CASE WHEN l.pinned ? 'email' OR (i.email = '' AND NOT %(is_overwrite)s) THEN l.email ELSE i.email END AS new_email,
            CASE WHEN l.pinned ? 'company' OR (i.company = '' AND NOT %(is_overwrite)s) THEN l.company
@@ -23,15 +38,10 @@ WITH known AS (
            l.opted_out OR i.opted_out OR EXISTS (
                SELECT FROM suppressions x WHERE x.account_id = %(account)s AND x.phone = i.phone
            ) AS new_opted_out,
-           (taken.id IS NOT NULL OR i.is_second) AND NOT l.pinned ? 'phone' AS phone_was_taken
+           i.phone IS NOT NULL AND (i.taken_id IS NOT NULL OR i.first_claim <> l.id) AND NOT l.pinned ? 'phone'
+               AS phone_was_taken
     FROM known i
     CROSS JOIN LATERAL (SELECT * FROM leads l WHERE l.account_id = %(account)s AND l.id = i.lead_id LIMIT 1) l
-    LEFT JOIN LATERAL (
-        SELECT o.id FROM leads o
-        WHERE o.account_id = %(account)s AND o.phone = i.phone AND o.archived_at IS NULL AND o.id <> l.id
-        LIMIT 1
-    ) taken ON true
-    WHERE l.crm_connection_id = %(connection)s AND l.crm_id = i.external_id
 ), written AS (
     UPDATE leads l
     SET name = f.new_name, phone = f.new_phone, email = f.new_email, company = f.new_company,
@@ -65,9 +75,10 @@ WITH known AS (
     RETURNING 1
 )
 UPDATE incoming i
-SET outcome = CASE WHEN f.external_id IN (SELECT external_id FROM written) THEN 'updated' ELSE 'unchanged' END,
-    needs_review = f.phone_was_taken,
-    reason = CASE WHEN f.phone_was_taken THEN 'phone_taken' ELSE '' END,
-    reason_value = CASE WHEN f.phone_was_taken THEN i.phone ELSE '' END
+SET outcome = CASE WHEN i.match_rule IN ('phone', 'email') THEN 'linked'
+                   WHEN f.external_id IN (SELECT external_id FROM written) THEN 'updated' ELSE 'unchanged' END,
+    needs_review = i.needs_review OR f.phone_was_taken,
+    reason = CASE WHEN f.phone_was_taken THEN 'phone_taken' ELSE i.reason END,
+    reason_value = CASE WHEN f.phone_was_taken THEN i.phone ELSE i.reason_value END
 FROM flowing f
 WHERE i.external_id = f.external_id

@@ -1,7 +1,11 @@
 -- Contacts still without a lead: the one live lead with their e-mail whose number does not contradict theirs.
--- Several such leads: nobody guesses, the contact waits for a person.
+-- Several such leads: nobody guesses, the contact waits for a person. When contacts of this page bring a lead without a
+-- number one each, the first is that lead; the others are other people.
 WITH candidates AS (
-    SELECT i.external_id, l.lead_id, l.leads
+    SELECT i.external_id, l.lead_id, l.leads,
+           i.phone IS NULL OR i.phone = first_value(i.phone) OVER (
+               PARTITION BY l.lead_id, i.phone IS NULL ORDER BY i.ordinal
+           ) AS is_first
     FROM incoming i
     CROSS JOIN LATERAL (
         SELECT min(found.id) AS lead_id, count(*) AS leads FROM (
@@ -21,4 +25,4 @@ SET lead_id = CASE WHEN c.leads = 1 THEN c.lead_id END,
     reason = CASE WHEN c.leads > 1 THEN 'ambiguous_email' ELSE i.reason END,
     reason_value = CASE WHEN c.leads > 1 THEN left(i.email, 300) ELSE i.reason_value END
 FROM candidates c
-WHERE i.external_id = c.external_id
+WHERE i.external_id = c.external_id AND (c.leads > 1 OR c.is_first)

@@ -1,27 +1,48 @@
 -- Contacts that joined a lead which was there before. A lead without a CRM contact takes this one as its primary;
--- what a person typed stays and is pinned. A lead that has a primary contact only gets its blanks filled.
-WITH first_joiner AS (
-    SELECT DISTINCT ON (i.lead_id) i.*
+-- what a person typed stays and is pinned. A lead that has a primary contact only gets its
+-- blanks filled, by each of them in turn, and never what a person has blanked. Any of them can opt it out.
+WITH joiners AS (
+    SELECT i.*, row_number() OVER (PARTITION BY i.lead_id ORDER BY i.phone IS NULL, i.ordinal) AS place
     FROM incoming i
     WHERE i.lead_id IS NOT NULL AND i.outcome IS NULL
-    ORDER BY i.lead_id, (i.phone IS NULL), i.ordinal
+), bring AS (
+    SELECT lead_id, bool_or(opted_out) AS opted_out,
+           coalesce((array_agg(name ORDER BY place) FILTER (WHERE name <> ''))[1], '') AS name,
+           (array_agg(phone ORDER BY place) FILTER (WHERE phone IS NOT NULL))[1] AS phone,
+           min(ordinal) FILTER (WHERE phone IS NOT NULL) AS phone_ordinal,
+           coalesce((array_agg(email ORDER BY place) FILTER (WHERE email <> ''))[1], '') AS email,
+           coalesce((array_agg(company ORDER BY place) FILTER (WHERE company <> ''))[1], '') AS company
+    FROM joiners
+    GROUP BY lead_id
 ), joined AS (
     SELECT l.crm_id = '' AS becomes_primary,
            l.name AS old_name, l.phone AS old_phone, l.email AS old_email, l.company AS old_company,
-           l.opted_out AS old_opted_out, l.created_run_id IS NULL AS is_by_hand, i.*
-    FROM first_joiner i
+           l.opted_out AS old_opted_out, l.created_run_id IS NULL AS is_by_hand,
+           l.pinned ? 'phone' AS is_phone_pinned,
+           b.name AS its_name, b.email AS its_email, b.company AS its_company,
+           CASE WHEN i.lead_id = first_value(i.lead_id) OVER (
+                         PARTITION BY b.phone, l.phone IS NULL AND NOT l.pinned ? 'phone' ORDER BY b.phone_ordinal)
+                THEN b.phone END AS its_phone,  -- two leads that lack a number are not given the same one
+           b.opted_out AS is_opted_out, i.*
+    FROM joiners i
+    JOIN bring b ON b.lead_id = i.lead_id
     CROSS JOIN LATERAL (SELECT * FROM leads l WHERE l.account_id = %(account)s AND l.id = i.lead_id LIMIT 1) l
+    WHERE i.place = 1
+), given AS (
+    SELECT *, CASE WHEN old_phone IS NULL AND NOT is_phone_pinned AND NOT EXISTS (
+                  SELECT FROM leads o
+                  WHERE o.account_id = %(account)s AND o.phone = its_phone AND o.archived_at IS NULL
+              ) THEN its_phone ELSE old_phone END AS new_phone
+    FROM joined
 ), written AS (
     UPDATE leads l
-    SET name = coalesce(nullif(l.name, ''), j.name),
-        phone = CASE WHEN l.phone IS NULL AND NOT EXISTS (
-                    SELECT FROM leads o WHERE o.account_id = %(account)s AND o.phone = j.phone AND o.archived_at IS NULL
-                ) THEN j.phone ELSE l.phone END,
-        email = coalesce(nullif(l.email, ''), j.email),
-        company = coalesce(nullif(l.company, ''), j.company),
-        opted_out = l.opted_out OR j.opted_out
-                    OR EXISTS (SELECT FROM suppressions x WHERE x.account_id = %(account)s
-                               AND x.phone = coalesce(l.phone, j.phone)),
+    SET name = CASE WHEN l.name = '' AND NOT l.pinned ? 'name' THEN j.its_name ELSE l.name END,
+        phone = j.new_phone,
+        email = CASE WHEN l.email = '' AND NOT l.pinned ? 'email' THEN j.its_email ELSE l.email END,
+        company = CASE WHEN l.company = '' AND NOT l.pinned ? 'company' THEN j.its_company ELSE l.company END,
+        opted_out = l.opted_out OR j.is_opted_out
+                    OR EXISTS (SELECT FROM suppressions x
+                               WHERE x.account_id = %(account)s AND x.phone = j.new_phone),
         pinned = CASE WHEN j.becomes_primary AND j.is_by_hand THEN (
                     SELECT coalesce(jsonb_agg(DISTINCT field), '[]') FROM (
                         SELECT jsonb_array_elements_text(l.pinned) AS field
@@ -42,7 +63,7 @@ WITH first_joiner AS (
         crm_last_activity_at = CASE WHEN j.becomes_primary THEN j.crm_last_activity_at
                                     ELSE l.crm_last_activity_at END,
         last_crm_sync_at = now()
-    FROM joined j
+    FROM given j
     WHERE l.account_id = %(account)s AND l.id = j.lead_id
     RETURNING l.id AS lead_id,
            jsonb_build_object('name', j.old_name, 'phone', j.old_phone, 'email', j.old_email,

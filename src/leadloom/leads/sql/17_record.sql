@@ -11,8 +11,8 @@ SELECT %(account)s, %(connection)s, i.external_id, i.lead_id, i.outcome, i.reaso
 FROM incoming i
 ON CONFLICT (account_id, connection_id, external_id) DO UPDATE
 SET lead_id = excluded.lead_id,
-    outcome = CASE WHEN source_contacts.last_run_id = excluded.last_run_id THEN source_contacts.outcome
-                   ELSE excluded.outcome END,
+    outcome = CASE WHEN source_contacts.last_run_id = excluded.last_run_id AND source_contacts.outcome <> 'gone'
+                   THEN source_contacts.outcome ELSE excluded.outcome END,
     reason = excluded.reason, reason_value = excluded.reason_value, needs_review = excluded.needs_review,
     match_rule = excluded.match_rule, content_hash = excluded.content_hash, modified_at = excluded.modified_at,
     name = excluded.name, phones = excluded.phones, emails = excluded.emails, raw = excluded.raw,

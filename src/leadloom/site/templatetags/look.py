@@ -57,6 +57,12 @@ def initials(name: str) -> str:
 
 
 @register.filter
+def web_link(address: str) -> str:
+    """The address where it is one of the web's; nothing for ``javascript:`` and the like, whoever wrote it."""
+    return address if address.lower().startswith(("https://", "http://")) else ""
+
+
+@register.filter
 def phone(e164: str | None) -> str:
     """``+1 415-555-0123``."""
     return readable(e164) if e164 else ""
