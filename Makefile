@@ -4,13 +4,14 @@ CRM ?= hubspot
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help prepare demo up test bench lint style types imports format
+.PHONY: help prepare demo up test bench torture lint style types imports format
 
 help:
 	@echo "make demo   a simulated CRM and a signed-in account: press Connect CRM and watch leads arrive"
 	@echo "make up     web, worker, scheduler and database, with your own data"
 	@echo "make test   the whole suite (ARGS='-k word' for a part)"
 	@echo "make bench  how fast it is, beside the numbers it should reach"
+	@echo "make torture  kills, faults and crowds, and whether every promise is kept through them"
 	@echo "make lint   style, types and import rules"
 
 prepare:
@@ -24,10 +25,13 @@ up: prepare
 
 test: prepare
 	@.ci/chromium
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 bench: prepare
 	@$(BIN)/python -m bench $(ARGS)
+
+torture: prepare
+	@$(BIN)/python -m torture $(ARGS)
 
 lint: style types imports
 
