@@ -37,8 +37,8 @@ def main() -> None:
         "names", nargs="*", metavar="measurement", help=f"of {', '.join(there)}; all when none is named"
     )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    for name in Wish.options():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=0)
+    for name, usual in Wish.options().items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(usual), default=usual)
     said = parser.parse_args()
     if unknown := set(said.names) - set(there):
         parser.error(f"no such measurement: {', '.join(sorted(unknown))}")

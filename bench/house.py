@@ -1,5 +1,6 @@
 """A whole house to measure in: database, simulated CRM and worker, each a process of its own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import batched, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -43,14 +44,17 @@ class Pass:
 
 
 @contextmanager
-def open_house(folder: Path, *, contacts: int, latency_ms: float, has_worker: bool = True) -> "Iterator[House]":
+def open_house(
+    folder: Path, *, contacts: int, latency_ms: float, has_worker: bool = True, crm: str = "hubspot"
+) -> "Iterator[House]":
     """Everything started and migrated, and stopped again at the end. Without a worker, this process does its work."""
     from leadloom.sandbox import Sandbox
+    from leadloom.sandbox.kinds import kind
     from leadloom.site.embedded import postgres
 
     with (
         postgres(folder) as server,
-        Sandbox(contacts=contacts, latency_ms=latency_ms, own_process=True, remembers=True) as box,
+        Sandbox(crm, contacts=contacts, latency_ms=latency_ms, own_process=True, remembers=True) as box,
     ):
         os.environ |= {
             "LEADLOOM_DATA_DIR": str(folder),
@@ -59,6 +63,9 @@ def open_house(folder: Path, *, contacts: int, latency_ms: float, has_worker: bo
             "DATABASE_OWNER_URL": server.owner_url,
             "DJANGO_SETTINGS_MODULE": "leadloom.site.settings",
             "LEADLOOM_SANDBOX_URL": box.url,
+            "LEADLOOM_SANDBOX_CRM": crm,
+            "LEADLOOM_SANDBOX_TOKEN": box.token,
+            "LEADLOOM_SANDBOX_TOLD": json.dumps(dict(kind(crm).told)),
             "LEADLOOM_SANDBOX_UNPACED": "true",
             "LEADLOOM_LOG_LEVEL": "warning",
         }
@@ -163,12 +170,12 @@ class House:
 
         account = self._member.account
         with account_scope(account.pk):
-            self._connection, run = connect_to_sandbox(account=account, member=self._member, provider="hubspot")
+            self._connection, run = connect_to_sandbox(account=account, member=self._member, provider=self._box.crm)
         return run
 
     def prepare(self) -> None:
         """Have the CRM write its pages before the clock starts: its processor would not be on this machine."""
-        if not self._is_prepared:
+        if not self._is_prepared and self._box.crm == "hubspot":
             for _ in self.pages():
                 pass
         self._is_prepared = True
@@ -206,9 +213,20 @@ class House:
 
     def change(self, count: int) -> None:
         """Each at an instant of its own, as people do it."""
+        from leadloom.sandbox.kinds import kind
+
         self._times += 1
+        values = {kind(self._box.crm).company: f"Changed for the benchmark {self._times}"}
         for contact in list(islice(self._box.contacts(), count)):
-            self._box.change(contact.id, company=f"Changed for the benchmark {self._times}")
+            self._box.change(contact.id, **values)
+
+    def take_away(self, *, deleted: int, merged: int) -> None:
+        """Delete so many contacts, and merge so many others with one more each."""
+        ids = [contact.id for contact in islice(self._box.contacts(), deleted + 2 * merged)]
+        for contact_id in ids[:deleted]:
+            self._box.archive(contact_id)
+        for winner, loser in batched(ids[deleted:], 2, strict=True):
+            self._box.merge(winner, loser)
 
     def change_all_at_once(self) -> None:
         """All with one timestamp, as an import into the CRM does it."""

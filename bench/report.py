@@ -21,7 +21,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Sizes somebody asked for; 0 leaves the choice to the measurement."""
+    """Sizes somebody asked for, and of which CRM; 0 and nothing leave the choice to the measurement."""
 
     contacts: int = 0
     changed: int = 0
@@ -33,10 +33,12 @@ class Wish:
     connections: int = 0
     workers: int = 0
     streams: int = 0
+    crm: str = ""
 
     @classmethod
-    def options(cls) -> list[str]:
-        return [field.name for field in fields(cls)]
+    def options(cls) -> dict[str, int | str]:
+        """Their names and what they are when nobody asks."""
+        return {field.name: field.default for field in fields(cls)}
 
 
 def measure(name: str, wish: Wish) -> list[Row]:
