@@ -23,6 +23,12 @@ from leadloom.sync.stopping import event as stopping
 PAST = datetime.now(UTC) - timedelta(minutes=1)
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is, a round looks for those in a hurry only where a test says so."""
+    monkeypatch.setattr(rounds, "LOOK_EVERY_S", 3600)
+
+
 @pytest.fixture
 def stop() -> Iterator[None]:
     stopping.set()

@@ -21,13 +21,14 @@ def box() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def add_two_with_one_number(box: Sandbox) -> tuple[str, str]:
-    """Gerda, and Benno, whom she keeps from describing their lead."""
+def connect_two_with_one_number(box: Sandbox, connect: Connect, refresh: Refresh) -> tuple[Connection, str, str]:
+    """Gerda, and Benno, whom she keeps from describing their lead since she was there before him."""
     first = box.create(firstname="Gerda", lastname="Geht", phone=NUMBER, company="Leaves Ltd", email="g@example.com")
-    box.advance(60)  # of those in one page, whoever was there first describes
+    connection, _ = connect(box)
     other = box.create(firstname="Benno", lastname="Bleibt", phone=NUMBER, company="Stays Ltd", email="b@example.com")
     box.advance(3600)
-    return first, other
+    refresh(connection)
+    return connection, first, other
 
 
 def the_lead(connection: Connection) -> Lead:
@@ -47,8 +48,7 @@ def accounts_for_all(run: Run) -> bool:
 def test_a_lead_shows_who_is_left_when_the_one_it_showed_is_deleted(
     box: Sandbox, connect: Connect, refresh: Refresh
 ) -> None:
-    first, other = add_two_with_one_number(box)
-    connection, _ = connect(box)
+    connection, first, other = connect_two_with_one_number(box, connect, refresh)
     assert the_lead(connection).name == "Gerda Geht"
     box.archive(first)
     allow_gone(connection)
@@ -63,8 +63,7 @@ def test_a_lead_shows_who_is_left_when_the_one_it_showed_is_deleted(
 
 
 def test_the_run_after_that_finds_nothing_new(box: Sandbox, connect: Connect, refresh: Refresh) -> None:
-    first, _ = add_two_with_one_number(box)
-    connection, _ = connect(box)
+    connection, first, _ = connect_two_with_one_number(box, connect, refresh)
     box.archive(first)
     allow_gone(connection)
     refresh(connection)
@@ -93,8 +92,7 @@ def test_a_restored_lead_shows_at_the_next_refresh_what_its_crm_said_meanwhile(
 def test_a_record_that_was_too_large_to_keep_waits_for_the_crm(
     box: Sandbox, connect: Connect, refresh: Refresh
 ) -> None:
-    first, other = add_two_with_one_number(box)
-    connection, _ = connect(box)
+    connection, first, other = connect_two_with_one_number(box, connect, refresh)
     with account_scope(connection.account_id):
         SourceContact.objects.filter(external_id=other).update(raw={"too_large_to_keep": 123_456})
     box.archive(first)
