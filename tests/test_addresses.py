@@ -62,6 +62,7 @@ def ids(alice: Member) -> dict[str, object]:
         "member_id": alice.pk,
         "token_id": token.pk,
         "delivery_id": 1,
+        "undo_id": 1,
         "invitation_id": 1,
         "field": "name",
     }

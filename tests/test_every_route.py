@@ -16,7 +16,7 @@ from leadloom.accounts.models import Account, ApiToken, Invitation, Member, Scop
 from leadloom.accounts.scope import account_scope
 from leadloom.accounts.tokens import issue_token
 from leadloom.connections.models import Connection, Method, Run
-from leadloom.leads.models import Lead, Message, SourceContact
+from leadloom.leads.models import Lead, Message, SourceContact, Undo
 from leadloom.texter.models import Delivery, Event, TexterSettings
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +39,7 @@ WORDS = {
     "reason", "search", "to", "token", "username",
 }  # fmt: skip
 # The same for operations of the API.
-API_ROWS = {"run_id", "connectionId", "lead_id"}
+API_ROWS = {"run_id", "connectionId", "lead_id", "undo_id"}
 API_WORDS = {
     "after", "confirmed", "credentials", "format", "haveLeft", "integration", "limit", "outcome", "provider",
     "providerConfigKey",
@@ -118,6 +118,7 @@ def _marked(of: Seeded) -> dict[str, object]:
             "member_id": of.member.pk,
             "token_id": ApiToken.objects.get().pk,
             "invitation_id": Invitation.objects.get().pk,
+            "undo_id": Undo.objects.get().pk,
             "delivery_id": Delivery.objects.order_by("pk")[0].pk,
             "test": Delivery.objects.filter(event=Event.TEST).order_by("pk")[0].pk,
             "log": Delivery.objects.order_by("-pk")[0].pk + 1,

@@ -25,6 +25,8 @@ from leadloom.leads.models import (
     RunContact,
     SourceContact,
     Suppression,
+    Undo,
+    UndoStep,
 )
 from leadloom.texter.models import Delivery, DeliveryAttempt, Event, TexterSettings
 
@@ -73,6 +75,7 @@ SEEDS: dict[str, Callable[[Seeded], object]] = {
     "suppressions": lambda of: Suppression.objects.create(
         account=of.member.account, phone="+14155550199", reason="member"
     ),
+    "undos": lambda of: Undo.objects.create(account=of.member.account, run=of.run, step=UndoStep.DONE),
     "texter_attempts": lambda of: DeliveryAttempt.objects.create(
         account=of.member.account, delivery=_delivery(of, "a"), ms=12
     ),
@@ -138,6 +141,7 @@ MAY_READ = {
     ("crm_connections", "system_reads", "leadloom_is_system()"),
     ("invitations", "presented", "((token_hash)::text = leadloom_key())"),
     ("members", "own_memberships", "(user_id = leadloom_user())"),
+    ("undos", "system_reads", "leadloom_is_system()"),
     ("sync_runs", "system_reads", "leadloom_is_system()"),
     ("texter_deliveries", "system_reads", "leadloom_is_system()"),
     ("texter_settings", "system_reads", "leadloom_is_system()"),

@@ -10,7 +10,7 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from pytest_django import Settings
-from tests.factories import make_lead, make_member
+from tests.factories import make_lead, make_member, make_run
 from tests.routes import SOURCE, UNSAFE, Operation, Page, operations, pages
 from tests.test_walls import Seeded, seed
 
@@ -21,7 +21,7 @@ from leadloom.accounts.services import audit
 from leadloom.accounts.tokens import issue_token
 from leadloom.connections.models import Connection, Run
 from leadloom.connections.secrets import seal
-from leadloom.leads.models import SourceContact
+from leadloom.leads.models import SourceContact, Undo
 from leadloom.sandbox import Sandbox
 from leadloom.texter.models import Delivery, DeliveryState, Event, TexterSettings
 
@@ -41,6 +41,8 @@ SENT: dict[str, dict[str, str]] = {
     "member-remove": {},
     "member-role": {"role": "admin"},
     "members": {"email": "dora@example.com", "role": "member"},
+    "run-undo": {},
+    "undo-take-back": {},
     "texter-address": {"address": "https://93.184.215.14/hook"},
     "texter-again": {},
     "texter-release": {},
@@ -56,6 +58,8 @@ ASKED: dict[str, dict[str, Any]] = {
     "/api/crm/connect": {"provider": "hubspot", "credentials": {"method": "sandbox"}},
     "/api/crm/disconnect": {},
     "/api/leads/{lead_id}/erase": {"confirmed": True},
+    "/api/runs/{run_id}/undo": {},
+    "/api/undos/{undo_id}/take-back": {},
 }
 # It opens a dialog at Nango and changes nothing here: what comes of it is connected by /api/crm/connect.
 NOTHING_DONE = {"/api/crm/session-token"}
@@ -75,6 +79,7 @@ def seeded(settings: Settings) -> Iterator[Seeded]:
         held.url, held.sealed_secret = "https://old.example/hook", seal("whsec_" + "A" * 32, held.seal_context)
         held.save()
         lead = make_lead(account)
+        make_run(of.connection, state="done", created=1, seen=1)  # the other run is undone, and that may be taken back
         Delivery.objects.create(
             account=account, lead=lead, event=Event.LEAD_CREATED, webhook_id="msg_x", state=DeliveryState.FAILED
         )
@@ -101,10 +106,11 @@ def ids(of: Seeded, bob: Member) -> dict[str, object]:
         return {
             "connection_id": of.connection.pk,
             "lead_id": of.lead.pk,
-            "run_id": of.run.pk,
+            "run_id": Run.objects.get(state="done").pk,
             "member_id": bob.pk,
             "token_id": account.apitoken_set.get().pk,
             "invitation_id": account.invitation_set.get().pk,
+            "undo_id": Undo.objects.get().pk,
             "delivery_id": Delivery.objects.get(event=Event.LEAD_CREATED).pk,
             "secret": "x" * 43,
         }

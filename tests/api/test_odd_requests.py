@@ -30,7 +30,7 @@ from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
 from leadloom.accounts.tokens import issue_token
 from leadloom.connections.models import RunState
-from leadloom.leads.models import Outcome, SourceContact
+from leadloom.leads.models import LeadChange, Outcome, SourceContact, Undo, UndoStep
 from leadloom.sandbox import Sandbox
 from leadloom.site.api import api as leadloom_api
 
@@ -53,7 +53,8 @@ def situation(alice: Member, box: Sandbox, settings: Settings, monkeypatch: pyte
     settings.NANGO_HOST, settings.NANGO_SECRET_KEY = box.nango_url, box.nango_key
     settings.CRON_SECRET = CRON_SECRET
     connection = make_connection(alice.account)
-    run, lead = make_run(connection, state=RunState.DONE), make_lead(alice.account)
+    run, undone = (make_run(connection, state=RunState.DONE, created=1, seen=1) for _ in range(2))
+    lead = make_lead(alice.account)
     with account_scope(alice.account_id):
         connection.held_run_id = run.pk
         connection.save()
@@ -65,9 +66,11 @@ def situation(alice: Member, box: Sandbox, settings: Settings, monkeypatch: pyte
             outcome=Outcome.CREATED,
             last_run=run,
         )
+        undo = Undo.objects.create(account=alice.account, run=undone, step=UndoStep.DONE)
+        LeadChange.objects.create(account=alice.account, lead=lead, undo=undo, before={}, after={"archived": True})
         _, token = issue_token(account=alice.account, member=alice, name="Zapier")
-    there_is = {"run_id": run.pk, "lead_id": lead.pk, "connectionId": connection.pk, "confirmed": True}
-    to_connect = {"provider": "hubspot", "credentials": {"token": box.token}}
+    there_is = {"run_id": run.pk, "lead_id": lead.pk, "undo_id": undo.pk, "connectionId": connection.pk}
+    to_connect = {"confirmed": True, "provider": "hubspot", "credentials": {"token": box.token}}
     return Situation([token, CRON_SECRET], there_is | to_connect)
 
 

@@ -34,6 +34,7 @@ WORDS = {
     "password.changed": "changed their password",
     "records.exported": "exported a run's contacts",
     "run.overwrite_asked": "asked for an overwrite",
+    "run.undone": "undid a run",
     "texter.address_changed": "changed the address of AI Texter",
     "texter.off": "switched AI Texter off",
     "texter.on": "switched AI Texter on",
@@ -42,10 +43,11 @@ WORDS = {
     "texter.tried_again": "had a lead handed over again",
     "token.issued": "made an API token",
     "token.revoked": "revoked an API token",
+    "undo.taken_back": "took back an undo",
 }
 """Every action that is noted, as what somebody did."""
 
-PAGES = {"lead": "lead", "run": "run", "delivery": "texter-delivery"}
+PAGES = {"lead": "lead", "run": "run", "undo": "undo", "delivery": "texter-delivery"}
 """Kinds of targets that have a page of their own, by its name."""
 
 

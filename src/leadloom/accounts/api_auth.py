@@ -76,9 +76,14 @@ def require_manager(request: ApiRequest) -> None:
         raise HttpError(403, "Only owners and admins may do this.")
 
 
+def acting_member(request: ApiRequest) -> Member | None:
+    """Who acts: the person, or whoever made the token. None if they have left."""
+    return request.member or (request.token.created_by if request.token else None)
+
+
 def acting_user(request: ApiRequest) -> User | None:
-    """Who did it, for the audit log: the member, or whoever made the token."""
-    person = request.member or (request.token.created_by if request.token else None)
+    """The same one, for the audit log."""
+    person = acting_member(request)
     return person.user if person else None
 
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from ninja import Query, Router, Status
 from pydantic import Field, model_validator
 
-from leadloom.accounts.api_auth import ApiRequest, in_account, require_manager, session_or_token
+from leadloom.accounts.api_auth import ApiRequest, acting_member, in_account, require_manager, session_or_token
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
 from leadloom.connections import services, vault
@@ -235,7 +235,7 @@ def connect(request: ApiRequest, asked: ConnectAsked) -> ConnectOut:
     """Tests the credential, saves the connection and starts the first import. Answers before any contact is read."""
     require_manager(request)
     with account_scope(request.account.pk):  # no scope is open while the CRM answers
-        who: dict[str, Any] = {"account": request.account, "member": _member(request)}
+        who: dict[str, Any] = {"account": request.account, "member": acting_member(request)}
     if asked.connection_id and asked.provider_config_key:
         found, run = services.connect_with_nango(
             **who, connection_id=asked.connection_id, provider_config_key=asked.provider_config_key
@@ -273,10 +273,10 @@ def absent(request: ApiRequest, asked: AbsentAsked) -> AbsentOut:
         found = _chosen(request, asked.connection_id)
         try:
             if not asked.have_left:
-                services.keep_absent(found, _member(request))
+                services.keep_absent(found, acting_member(request))
                 return AbsentOut(run_id=None)
             _require_syncable(found)
-            return AbsentOut(run_id=services.mark_absent(found, _member(request)).pk)
+            return AbsentOut(run_id=services.mark_absent(found, acting_member(request)).pk)
         except (services.NothingHeld, services.RunUnderWay) as error:
             raise ApiError(409, error.code, str(error)) from error
 
@@ -317,7 +317,7 @@ def disconnect(request: ApiRequest, asked: DisconnectAsked) -> DisconnectOut:
     require_manager(request)
     found = _chosen(request, asked.connection_id)
     if found.is_active:
-        services.disconnect(found, _member(request))
+        services.disconnect(found, acting_member(request))
     crm = provider_of(found.provider).name
     return DisconnectOut(connection_id=found.pk, message=f"Disconnected from {crm}. Your leads are kept.")
 
@@ -329,7 +329,7 @@ def _run(request: ApiRequest, connection_id: int | None, strategy: Strategy, wai
         found = _chosen(request, connection_id)
         _require_syncable(found)
         run, joined = services.request_run(
-            connection=found, trigger=Trigger.MANUAL, strategy=strategy, member=_member(request)
+            connection=found, trigger=Trigger.MANUAL, strategy=strategy, member=acting_member(request)
         )
         if run.strategy != strategy:
             raise ApiError(409, "run_under_way", "Another kind of run is under way. Ask again when it has ended.")
@@ -435,13 +435,8 @@ def _only_provider() -> str:
     return providers[0].slug
 
 
-def _member(request: ApiRequest) -> Member | None:
-    """Who acts: the person, or the one who made the token."""
-    return request.member or (request.token.created_by if request.token else None)
-
-
 def _person(request: ApiRequest) -> Member:
-    person = _member(request)
+    person = acting_member(request)
     if person is None:
         raise ApiError(403, "not_allowed", "Whoever made this token has left. Make a new one.")
     return person

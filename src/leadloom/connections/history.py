@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from leadloom.accounts.models import Account
 from leadloom.connections.models import Connection, Run, RunState, Strategy, Trigger
+from leadloom.leads.undone import undone_among
 
 PAGE = 100  # runs read at a time; hourly checks fold to far fewer lines
 BY_ITSELF = (Trigger.CRON, Trigger.WEBHOOK, Trigger.SWEEP)
@@ -47,6 +48,8 @@ class HistoryPage:
     lines: Sequence[Line]
     next: int | None
     """The run to go on before."""
+    undone: frozenset[int]
+    """Runs among them that somebody has undone."""
 
 
 def history(account: Account, *, before: int | None = None, connection: Connection | None = None) -> HistoryPage:
@@ -59,7 +62,8 @@ def history(account: Account, *, before: int | None = None, connection: Connecti
         found = found.filter(connection=connection)
     runs = list(found.order_by("-pk")[: PAGE + 1])
     page = runs[:PAGE]
-    return HistoryPage(list(fold(page)), page[-1].pk if len(runs) > PAGE else None)
+    undone = undone_among([run.pk for run in page], account.pk)
+    return HistoryPage(list(fold(page)), page[-1].pk if len(runs) > PAGE else None, undone)
 
 
 def fold(runs: Iterable[Run]) -> Iterator[Line]:

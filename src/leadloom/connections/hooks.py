@@ -22,6 +22,7 @@ from leadloom.connections import vault
 from leadloom.connections.api import LONGEST_WAIT_S, Results, run_told
 from leadloom.connections.models import Connection, Run, RunState, State, Trigger
 from leadloom.connections.services import request_run
+from leadloom.leads import undo
 from leadloom.site.wire import ApiError, Failure, Wire
 from leadloom.sync.due import DueResult, start_due_runs
 from leadloom.sync.finish import finish_within
@@ -84,6 +85,8 @@ def sync_crm(request: HttpRequest, wait: Annotated[float, Field(ge=0, le=LONGEST
     due = start_due_runs().results
     deadline = time.monotonic() + wait
     results = [_finished(one, deadline) for one in due]
+    if wait:
+        undo.finish_here(deadline - time.monotonic())
     report = CronOut(
         success=not any(one.error for one in results),
         total=len(results),

@@ -30,6 +30,7 @@ from leadloom.leads.accounted import parts_of
 from leadloom.leads.models import Outcome
 from leadloom.leads.reasons import REASONS
 from leadloom.leads.records import ABSENT, reasons_of
+from leadloom.leads.undone import standing_of
 from leadloom.providers.base import Provider
 from leadloom.providers.catalogue import UnknownProvider, all_providers
 from leadloom.providers.catalogue import provider as provider_of
@@ -325,6 +326,7 @@ def run(request: AccountRequest, run_id: int) -> HttpResponse:
         "outcome": outcome,
         "is_held": is_held,
         "confirming": services.confirming(one.connection) if is_held else None,
+        "undoing": standing_of(one),
         "page": page,
         "now": datetime.now(UTC),
     }

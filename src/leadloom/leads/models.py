@@ -178,15 +178,56 @@ class SourceContact(models.Model):
         ]
 
 
+class UndoStep(models.TextChoices):
+    CREATED = "created"  # leads that the run made, by their id
+    CHANGES = "changes"  # what it changed in others, the last change first
+    DONE = "done"
+
+
+class Undo(models.Model):
+    """Somebody's wish that a run had not been (``leads/undo.py``), and how far it is fulfilled.
+
+    The latest one of a run says how the run stands: undone, or with the undo taken back, which is an Undo too.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, db_constraint=False)
+    member = models.ForeignKey(Member, on_delete=models.SET_NULL, null=True, db_index=False)
+    takes_back = models.ForeignKey("self", on_delete=models.CASCADE, null=True, db_index=False, related_name="+")
+    step = models.CharField(max_length=8, choices=UndoStep, default=UndoStep.CREATED)
+    at = models.BigIntegerField(null=True, help_text="The last lead or change of this step that was dealt with.")
+    archived = models.IntegerField(default=0)
+    restored = models.IntegerField(default=0)
+    set_back = models.IntegerField(default=0, help_text="Leads whose fields are as they were before.")
+    kept = models.IntegerField(default=0, help_text="Leads of which something stayed as it is.")
+    created_at = models.DateTimeField(db_default=Now())
+    moved_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "undos"
+        constraints = [
+            models.UniqueConstraint(fields=["account", "id"], name="undos_in_account"),
+            models.UniqueConstraint(fields=["run"], condition=~Q(step="done"), name="undos_one_at_work"),
+        ]
+        indexes = [models.Index(fields=["account", "-id"], name="undos_latest")]
+
+    @property
+    def is_done(self) -> bool:
+        return self.step == UndoStep.DONE
+
+
 class LeadChange(models.Model):
     """Before and after of only what changed, and who did it: provenance, history, undo.
 
-    A lead's creation is not written here: ``created_run_id`` or ``created_by`` on the lead tells it.
+    A lead's creation is not written here: ``created_run_id`` or ``created_by`` on the lead tells it. Of an undo it
+    holds, beside what was set back, why the rest was ``kept``.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, db_index=False, db_constraint=False)
     run = models.ForeignKey(Run, on_delete=models.DO_NOTHING, null=True, db_index=False, db_constraint=False)
+    undo = models.ForeignKey(Undo, on_delete=models.DO_NOTHING, null=True, db_index=False, db_constraint=False)
     member = models.ForeignKey(Member, on_delete=models.SET_NULL, null=True, db_index=False)
     before = models.JSONField()
     after = models.JSONField()
@@ -196,7 +237,10 @@ class LeadChange(models.Model):
         db_table = "lead_changes"
         indexes = [
             models.Index(fields=["account", "lead", "-id"], name="lead_changes_of_lead"),
-            models.Index(fields=["account", "run"], condition=Q(run__isnull=False), name="lead_changes_of_run"),
+            models.Index(fields=["account", "run", "-id"], condition=Q(run__isnull=False), name="lead_changes_by_run"),
+            models.Index(
+                fields=["account", "undo", "-id"], condition=Q(undo__isnull=False), name="lead_changes_by_undo"
+            ),
         ]
 
 

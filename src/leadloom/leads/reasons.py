@@ -28,7 +28,7 @@ _ALL = (
     Reason(
         "archived_here",
         "archived here",
-        "The lead of this contact was archived in Leadloom by a member of your team.",
+        "The lead of this contact was archived in Leadloom by a member of your team, by hand or by undoing a run.",
         "Restore the lead to let the CRM update it again.",
     ),
     Reason(
@@ -66,6 +66,12 @@ _ALL = (
         "record not storable",
         "The CRM's record holds text that a database cannot store.",
         "Look for unusual characters in the record; if there are none, tell us.",
+    ),
+    Reason(
+        "unlinked",
+        "its link was undone",
+        "The run that joined this contact to a lead was undone.",
+        "Nothing to do. When the contact changes in the CRM, it is matched anew.",
     ),
     Reason(
         "erased",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from leadloom.leads.models import Lead, LeadChange, Message, SourceContact, Suppression
+from leadloom.leads.models import Lead, LeadChange, Message, SourceContact, Suppression, Undo
 from leadloom.leads.reasons import sentence_for
+from leadloom.leads.reversal import WHOLE, WHY_KEPT
 from leadloom.providers.phones import readable
 
 MOST_MESSAGES = 200
@@ -24,6 +25,7 @@ LABELS = {
     "company": "Company",
     "opted_out": "Opted out",
     "pinned": "Pinned",
+    "archived": "Archived",
     "archived_at": "Archived",
     "crm_id": "CRM record",
     "crm_url": "CRM link",
@@ -34,7 +36,7 @@ LABELS = {
     "crm_description": "Notes",
     "crm_last_activity_at": "Last activity in the CRM",
 }
-HIDDEN = ("archived_reason", "crm_connection_id", "crm_source")
+HIDDEN = ("archived_reason", "crm_connection_id", "crm_source", "kept", "merged_into_lead")
 
 RULES = {
     "crm_id": "the CRM’s own id",
@@ -52,13 +54,23 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A field that an undo left as it was, or (without a label) the whole lead; and why."""
+
+    label: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
-    """One change, and whose it was: a member's or a run's."""
+    """One change, and whose it was: a member's or a run's. ``undo``: it undid what a run had done."""
 
     at: datetime
     who: str
     run_id: int | None
+    undo: Undo | None
     differences: Sequence[Difference]
+    kept: Sequence[Kept]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,7 @@ def story_of(lead: Lead) -> Story:
     contacts = (
         SourceContact.objects.filter(**mine).defer("raw", "content_hash").select_related("connection", "last_run")
     )
-    changes = LeadChange.objects.filter(**mine).select_related("member__user", "run__connection").order_by("-pk")
+    changes = LeadChange.objects.filter(**mine).select_related("member__user", "run__connection", "undo")
     suppression = None
     if lead.phone:
         suppression = Suppression.objects.filter(account_id=lead.account_id, phone=lead.phone).first()
@@ -96,7 +108,7 @@ def story_of(lead: Lead) -> Story:
         sources=[
             _source(lead, contact) for contact in contacts.order_by("connection_id", "external_id")[:MOST_CONTACTS]
         ],
-        events=[_event(change) for change in changes[:MOST_CHANGES]],
+        events=[_event(change) for change in changes.order_by("-pk")[:MOST_CHANGES]],
         suppression=suppression,
         origin=_origin(lead),
     )
@@ -118,17 +130,33 @@ def _event(change: LeadChange) -> Event:
         who = ""  # the page names the CRM and links to the run
     else:
         who = "Leadloom"
-    before, after = change.before or {}, change.after or {}
     return Event(
         at=change.at,
         who=who,
         run_id=change.run_id,
-        differences=[
-            Difference(LABELS.get(field, field), _shown(field, before.get(field)), _shown(field, after.get(field)))
-            for field in after
-            if field not in HIDDEN
-        ],
+        undo=change.undo,
+        differences=differences_of(change),
+        kept=kept_of(change),
     )
+
+
+def differences_of(change: LeadChange) -> list[Difference]:
+    """Field by field, in words."""
+    before, after = change.before or {}, change.after or {}
+    return [
+        Difference(label_of(field), _shown(field, before.get(field)), _shown(field, after.get(field)))
+        for field in after
+        if field not in HIDDEN
+    ]
+
+
+def kept_of(change: LeadChange) -> list[Kept]:
+    told = (change.after or {}).get("kept") or {}
+    return [Kept("" if field == WHOLE else label_of(field), WHY_KEPT.get(why, why)) for field, why in told.items()]
+
+
+def label_of(field: str) -> str:
+    return LABELS.get(field, field)
 
 
 def _shown(field: str, value: Any) -> str:

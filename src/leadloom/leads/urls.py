@@ -1,8 +1,8 @@
-"""Addresses of this part: the dashboard, its rows, and a page for each lead."""
+"""Addresses of this part: the dashboard, its rows, a page for each lead, and undoing a run."""
 
 from django.urls import path
 
-from leadloom.leads import views
+from leadloom.leads import undo_views, views
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -16,4 +16,7 @@ urlpatterns = [
     path("leads/<int:lead_id>/archive", views.archive, name="lead-archive"),
     path("leads/<int:lead_id>/restore", views.restore, name="lead-restore"),
     path("leads/<int:lead_id>/erase", views.erase, name="lead-erase"),
+    path("runs/<int:run_id>/undo", undo_views.undo, name="run-undo"),
+    path("undos/<int:undo_id>", undo_views.undone, name="undo"),
+    path("undos/<int:undo_id>/take-back", undo_views.take_back_undo, name="undo-take-back"),
 ]

@@ -142,9 +142,10 @@ def _give_connections_back(call_job: Callable[[], Any], context: Any, worker: An
 
 
 def _rescue_until_stopped() -> None:
-    """Ring every few seconds for runs that wait for nobody. Trouble with the database is not the end of it."""
+    """Ring every few seconds for runs and undos that wait for nobody. A database that is away is not the end of it."""
     from django.db import Error, close_old_connections
 
+    from leadloom.leads.undo import ring_for_idle
     from leadloom.sync.due import ring_waiting_runs
     from leadloom.sync.stopping import event
 
@@ -152,6 +153,7 @@ def _rescue_until_stopped() -> None:
         close_old_connections()
         try:
             ring_waiting_runs()
+            ring_for_idle()
         except Error as error:
             log.warning("worker.rescue_failed", error=type(error).__name__)
         finally:

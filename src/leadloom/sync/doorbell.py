@@ -33,7 +33,7 @@ def ring(run: Run, *, priority: int | None = None) -> None:
     try:
         with transaction.atomic():  # its own savepoint: a failed ring must not abort the caller's work
             job = sync_run.configure(priority=PRIORITY[Trigger(run.trigger)] if priority is None else priority)
-            _here(job).defer(run_id=run.pk, account_id=run.account_id)
+            here(job).defer(run_id=run.pk, account_id=run.account_id)
     except (Error, ProcrastinateException) as error:
         log.warning("sync.ring_failed", run=run.pk, account=run.account_id, error=type(error).__name__)
 
@@ -46,12 +46,12 @@ def ring_for_many(runs: Sequence[tuple[int, int]], *, trigger: Trigger, most: in
         with transaction.atomic():
             job = sync_round.configure(priority=PRIORITY[trigger])
             rounds: list[JSONDict] = [{"runs": [list(run) for run in some]} for some in batched(runs, most)]
-            _here(job).batch_defer(*rounds)
+            here(job).batch_defer(*rounds)
     except (Error, ProcrastinateException) as error:
         log.warning("sync.ring_failed", runs=len(runs), error=type(error).__name__)
 
 
-def _here(job: JobDeferrer) -> JobDeferrer:
+def here(job: JobDeferrer) -> JobDeferrer:
     """Inside a worker a job would else go to the queue by another connection, before the run it names is there."""
     job.job_manager = _queue
     return job

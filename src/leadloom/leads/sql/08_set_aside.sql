@@ -5,7 +5,7 @@ SET outcome = CASE WHEN i.content_hash IS NULL AND i.reason <> 'erased' THEN 'fa
     reason = CASE
         WHEN i.reason <> '' THEN i.reason
         WHEN EXISTS (SELECT FROM leads l WHERE l.account_id = %(account)s AND l.id = i.lead_id
-                     AND l.archived_reason = 'by_hand') THEN 'archived_here'
+                     AND l.archived_reason IN ('by_hand', 'undone')) THEN 'archived_here'
         WHEN i.phones = '[]' THEN 'no_phone_or_email'
         ELSE 'phone_unreadable' END,
     reason_value = CASE WHEN i.reason_value <> '' THEN i.reason_value
@@ -13,4 +13,4 @@ SET outcome = CASE WHEN i.content_hash IS NULL AND i.reason <> 'erased' THEN 'fa
 WHERE i.content_hash IS NULL
    OR (i.lead_id IS NULL AND i.phone IS NULL AND i.email = '')
    OR EXISTS (SELECT FROM leads l WHERE l.account_id = %(account)s AND l.id = i.lead_id
-              AND l.archived_at IS NOT NULL AND l.archived_reason = 'by_hand')
+              AND l.archived_at IS NOT NULL AND l.archived_reason IN ('by_hand', 'undone'))

@@ -7,7 +7,7 @@ FROM (
     CROSS JOIN LATERAL (
         SELECT l.id FROM leads l
         WHERE l.account_id = %(account)s AND l.phone = n.phone
-          AND l.archived_at IS NOT NULL AND l.archived_reason = 'by_hand'
+          AND l.archived_at IS NOT NULL AND l.archived_reason IN ('by_hand', 'undone')
         LIMIT 1
     ) l
     WHERE n.lead_id IS NULL AND n.outcome IS NULL AND n.phone IS NOT NULL

@@ -17,7 +17,7 @@ WITH joiners AS (
 ), joined AS (
     SELECT l.crm_id = '' AS becomes_primary,
            l.name AS old_name, l.phone AS old_phone, l.email AS old_email, l.company AS old_company,
-           l.opted_out AS old_opted_out, l.created_run_id IS NULL AS is_by_hand,
+           l.opted_out AS old_opted_out, l.pinned AS old_pinned, l.created_run_id IS NULL AS is_by_hand,
            l.pinned ? 'phone' AS is_phone_pinned,
            b.name AS its_name, b.email AS its_email, b.company AS its_company,
            CASE WHEN i.lead_id = first_value(i.lead_id) OVER (
@@ -67,10 +67,11 @@ WITH joiners AS (
     WHERE l.account_id = %(account)s AND l.id = j.lead_id
     RETURNING l.id AS lead_id,
            jsonb_build_object('name', j.old_name, 'phone', j.old_phone, 'email', j.old_email,
-               'company', j.old_company, 'opted_out', j.old_opted_out,
+               'company', j.old_company, 'opted_out', j.old_opted_out, 'pinned', j.old_pinned,
                'crm_id', CASE WHEN j.becomes_primary THEN '' ELSE l.crm_id END) AS before,
            jsonb_build_object('name', l.name, 'phone', l.phone, 'email', l.email,
-               'company', l.company, 'opted_out', l.opted_out, 'crm_id', l.crm_id) AS after
+               'company', l.company, 'opted_out', l.opted_out, 'pinned', l.pinned,
+               'crm_id', l.crm_id) AS after
 ), noted AS (
     INSERT INTO lead_changes (account_id, lead_id, run_id, before, after)
     SELECT %(account)s, d.lead_id, %(run)s, diff.before, diff.after

@@ -11,7 +11,7 @@ WITH deserted AS (
                       WHERE o.account_id = %(account)s AND o.lead_id = l.id AND o.gone_at IS NULL)
       AND NOT EXISTS (SELECT FROM lead_changes c
                       WHERE c.account_id = %(account)s AND c.lead_id = l.id AND c.member_id IS NOT NULL
-                        AND c.after ? 'archived_at')
+                        AND (c.after ? 'archived_at' OR c.after ? 'archived'))
     LIMIT %(slice)s
 ), archived AS (
     UPDATE leads l
