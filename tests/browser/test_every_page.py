@@ -10,9 +10,11 @@ from tests.factories import make_connection, make_lead, make_run
 
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
-from leadloom.connections.models import RunState, State
+from leadloom.connections.models import Run, RunState, State
 from leadloom.connections.services import connect_with_token
-from leadloom.leads.models import Direction, Lead, Message
+from leadloom.leads.models import Direction, Lead, Message, Undo
+from leadloom.leads.services import edit_lead
+from leadloom.leads.undo import take_back, undo_run
 from leadloom.sandbox import Sandbox
 from leadloom.sync.work import work_on
 
@@ -24,8 +26,8 @@ def test_every_page_of_a_new_account_can_be_used(signed_in: BrowserContext) -> N
 
 
 def test_every_page_of_a_busy_account_can_be_used(signed_in: BrowserContext, alice: Member) -> None:
-    fill(alice)
-    assert_all_well(signed_in, "/")
+    undone = fill(alice)
+    assert_all_well(signed_in, "/", f"/runs/{undone.run_id}", f"/undos/{undone.pk}")
 
 
 def assert_all_well(context: BrowserContext, *starts: str) -> None:
@@ -33,14 +35,16 @@ def assert_all_well(context: BrowserContext, *starts: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def fill(alice: Member) -> None:
+def fill(alice: Member) -> Undo:
+    """Answers an undo of which something stayed."""
     with Sandbox(contacts=120) as crm:
         crm.add_awkward()
         with account_scope(alice.account_id):
             _, run = connect_with_token(
                 account=alice.account, member=alice, provider="hubspot", token=crm.token, base_url=crm.url
             )
-        work_on(run.pk, alice.account_id)
+        run = work_on(run.pk, alice.account_id)
+        undone = undo(run, alice)
     now = datetime.now(UTC)
     endless = "Wolfeschlegelsteinhausenbergerdorff" * 6
     lead = make_lead(
@@ -70,3 +74,15 @@ def fill(alice: Member) -> None:
             started_at=now - timedelta(minutes=3), first_lead_at=now, resume_at=now + timedelta(hours=1), error=endless,
             finished_at=now if run_state in (RunState.FAILED, RunState.STOPPED) else None,
         )  # fmt: skip
+    return undone
+
+
+def undo(run: Run, alice: Member) -> Undo:
+    """Of the first import, which is then taken back, so that its leads are there; one of them was edited since."""
+    who = {"account": alice.account, "user": alice.user, "member": alice}
+    with account_scope(alice.account_id):
+        lead = Lead.objects.exclude(phone=None).earliest("pk")
+        edit_lead(lead=lead, member=alice, name="Edited Since", phone=lead.phone or "", email="", company="")
+        undone = undo_run(run=run, **who)
+        take_back(undo=undone, **who)
+    return undone
