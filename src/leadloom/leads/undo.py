@@ -7,15 +7,13 @@ told: what changes there from now on flows again.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import structlog
 from django.db import Error, IntegrityError, transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
-from django.utils.dateparse import parse_datetime
 from procrastinate.exceptions import AlreadyEnqueued, ProcrastinateException
 
 from leadloom.accounts.models import Account, Member, User
@@ -23,8 +21,9 @@ from leadloom.accounts.scope import account_scope, system_scope
 from leadloom.accounts.services import audit
 from leadloom.connections.models import Run, Strategy
 from leadloom.errors import LeadloomError
-from leadloom.leads.models import Lead, LeadChange, SourceContact, Suppression, Undo, UndoStep
-from leadloom.leads.reversal import CRM_FACTS, LINKED_ELSEWHERE, PLAIN, TAKEN, WHOLE, Reversal, reverse
+from leadloom.leads.models import Lead, LeadChange, Undo, UndoStep
+from leadloom.leads.reversal import reverse
+from leadloom.leads.reversing import Reversing, fields_of
 from leadloom.leads.store import lock_account, run_sql
 from leadloom.live.notify import announce
 from leadloom.sync.doorbell import here
@@ -35,7 +34,6 @@ log = structlog.get_logger()
 SLICE = 500
 IDLE = timedelta(seconds=10)
 HERE_S = 5.0
-MOMENTS = ("crm_last_activity_at",)
 
 
 class NotUndoable(LeadloomError):
@@ -202,17 +200,15 @@ def _archive_created(undo: Undo) -> None:
 def _reverse_changes(undo: Undo) -> None:
     """The last change first, so that a number that went from one lead to another finds its way back."""
     changes = list(_changes_to_reverse(undo).order_by("-pk")[:SLICE])
-    leads = Lead.objects.select_for_update().filter(account_id=undo.account_id)
-    held = leads.order_by("pk").in_bulk({change.lead_id for change in changes})
+    reversing = Reversing(undo, changes)
     touched = _touched_since(undo, changes)
-    notes: list[LeadChange] = []
     for change in changes:
-        if (lead := held.get(change.lead_id)) is None or _is_made_by(undo, lead):
+        lead = reversing.leads.get(change.lead_id)
+        if lead is None or _is_made_by(undo, lead):
             continue
         since = {name for pk, names in touched.get(lead.pk, ()) if pk > change.pk for name in names}
-        reversal = reverse(_fields_of(lead), before=change.before, after=change.after, touched=since)
-        notes += _apply(undo, lead, reversal)
-    LeadChange.objects.bulk_create(notes)
+        reversing.apply(lead, reverse(fields_of(lead), before=change.before, after=change.after, touched=since))
+    reversing.write()
     if len(changes) < SLICE:
         undo.step, undo.at = UndoStep.DONE, None
     else:
@@ -245,76 +241,3 @@ def _touched_since(undo: Undo, changes: Sequence[LeadChange]) -> Mapping[int, Se
     for pk, lead_id, after in standing.values_list("pk", "lead_id", "after"):
         touched.setdefault(lead_id, []).append((pk, set(after)))
     return touched
-
-
-def _fields_of(lead: Lead) -> dict[str, Any]:
-    names = (*PLAIN, "crm_id", "opted_out", "pinned", "archived_at", "archived_reason")
-    return {name: getattr(lead, name) for name in names}
-
-
-def _apply(undo: Undo, lead: Lead, reversal: Reversal) -> Iterator[LeadChange]:
-    """Write what can be written; answer the note of it, and of what stays."""
-    changed: dict[str, Any] = dict(reversal.set_back)
-    kept = dict(reversal.kept)
-    archived = reversal.archived
-    if archived is False and _is_held(lead, lead.phone):
-        archived, kept[WHOLE] = None, TAKEN
-    if "phone" in changed and lead.archived_at is None and _is_held(lead, changed["phone"]):
-        del changed["phone"]
-        kept["phone"] = TAKEN
-    if "crm_id" in changed and not _move_contact(undo, lead, changed):
-        changed = {name: value for name, value in changed.items() if name not in (*CRM_FACTS, "crm_id", "pinned")}
-        kept["crm_id"] = LINKED_ELSEWHERE
-    if _is_suppressed(lead.account_id, changed.get("phone")):
-        changed["opted_out"] = True
-    before = {name: _plain(getattr(lead, name)) for name in changed}
-    after = {name: _plain(value) for name, value in changed.items()}
-    if archived is not None:
-        before["archived"], after["archived"] = not archived, archived
-        changed |= {"archived_at": datetime.now(UTC) if archived else None, "archived_reason": "undone" * archived}
-        undo.archived += archived
-        undo.restored += not archived
-    undo.set_back += bool(set(changed) - {"archived_at", "archived_reason"})
-    undo.kept += bool(kept)
-    if changed:
-        _write(lead, changed)
-    if archived is False:  # what its contacts said while it was away flows with the next run
-        SourceContact.objects.filter(account_id=lead.account_id, lead=lead).update(content_hash=None)
-    if kept:
-        after["kept"] = kept
-    if after:
-        yield LeadChange(
-            account_id=lead.account_id, lead=lead, undo=undo, member_id=undo.member_id, before=before, after=after
-        )
-
-
-def _write(lead: Lead, changed: Mapping[str, Any]) -> None:
-    for name, value in changed.items():
-        setattr(lead, name, parse_datetime(value) if name in MOMENTS and value else value)
-    lead.save(update_fields=list(changed))
-
-
-def _move_contact(undo: Undo, lead: Lead, changed: Mapping[str, Any]) -> bool:
-    """Take the contact that describes the lead away from it, or give it back. False: it is another lead's by now."""
-    connection_id = undo.run.connection_id
-    contacts = SourceContact.objects.filter(account_id=lead.account_id, connection_id=connection_id)
-    if not changed["crm_id"]:
-        contacts.filter(external_id=lead.crm_id, lead=lead).update(
-            lead=None, outcome="skipped", reason="unlinked", match_rule="", needs_review=False, is_first_import=False
-        )
-        return True
-    free = contacts.filter(Q(lead=None) | Q(lead=lead), external_id=changed["crm_id"])
-    return bool(free.update(lead=lead, outcome="linked", reason="", content_hash=None, is_first_import=False))
-
-
-def _is_held(lead: Lead, phone: str | None) -> bool:
-    live = Lead.objects.filter(account_id=lead.account_id, phone=phone, archived_at=None)
-    return phone is not None and live.exclude(pk=lead.pk).exists()
-
-
-def _is_suppressed(account_id: int, phone: str | None) -> bool:
-    return phone is not None and Suppression.objects.filter(account_id=account_id, phone=phone).exists()
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
