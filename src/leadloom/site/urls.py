@@ -16,5 +16,7 @@ urlpatterns = [
     path("api/", api.urls),
 ]
 
+handler500 = "leadloom.site.errors.page_failed"
+
 if settings.DEBUG:
     urlpatterns.append(path("admin/", admin.site.urls))

@@ -32,6 +32,7 @@ from leadloom.errors import (
     Unreadable,
 )
 from leadloom.providers.catalogue import UnknownProvider
+from leadloom.site.errors import AGAIN_S, is_away
 
 log = structlog.get_logger()
 
@@ -58,6 +59,7 @@ CODES = {
     409: "conflict",
     413: "too_large",
     422: "invalid",
+    503: "database_away",
 }
 SENTENCES = {
     400: "The request could not be read.",
@@ -67,6 +69,7 @@ SENTENCES = {
     405: "This address does not take that method.",
     413: "The request is too large.",
     500: "Something went wrong on our side. Try again; if it happens again, tell us.",
+    503: "Our database cannot be reached just now. Try again in a few seconds.",
 }
 
 
@@ -184,5 +187,10 @@ def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def _our_fault(request: HttpRequest, error: Any) -> HttpResponse:
+    if is_away(error):
+        log.warning("api.database_away", path=request.path, error=type(error).__name__)
+        told = failure(503, CODES[503], SENTENCES[503])
+        told.headers["Retry-After"] = str(AGAIN_S)
+        return told
     log.error("api.bug", path=request.path, error=type(error).__name__, exc_info=error)
     return failure(500, "our_fault", SENTENCES[500])

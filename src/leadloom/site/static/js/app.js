@@ -37,9 +37,11 @@ const wentWrong = (event) => {
       ? "That is not there any more. Reload the page."
       : status === 403
         ? "This is not allowed, or the page is out of date. Reload it and try again."
-        : status
-          ? "That did not work: something went wrong on our side. Try again in a moment."
-          : "Leadloom cannot be reached. Check your connection; nothing was changed.",
+        : status === 503
+          ? "The database cannot be reached just now. Nothing was changed; try again in a few seconds."
+          : status
+            ? "That did not work: something went wrong on our side. Try again in a moment."
+            : "Leadloom cannot be reached. Check your connection; nothing was changed.",
     "bad",
   );
 };
