@@ -85,7 +85,7 @@ def latest_of(run: Run) -> Undo | None:
 
 def may_be_undone(run: Run) -> bool:
     """Whether the run has ended and left something that an undo could change."""
-    has_written = run.created or run.updated or run.linked or run.gone or run.strategy == Strategy.OVERWRITE
+    has_written = run.created or run.updated or run.linked or run.strategy == Strategy.OVERWRITE
     return not run.is_active and run.strategy != Strategy.PREVIEW and bool(has_written)
 
 
