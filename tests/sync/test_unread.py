@@ -8,9 +8,11 @@ from tests.sync.conftest import Connect, Refresh
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
 from leadloom.connections.models import Connection, Run, RunState
+from leadloom.connections.services import connect_with_token
 from leadloom.leads import services
 from leadloom.leads.models import Lead, LeadChange, SourceContact
 from leadloom.sandbox import Sandbox
+from leadloom.sync.work import work_on
 
 NUMBER = "+1 212 736 5000"
 
@@ -103,3 +105,26 @@ def test_a_record_that_was_too_large_to_keep_waits_for_the_crm(
     assert (lead.crm_id, lead.name) == (other, "Gerda Geht")
     refresh(connection, trigger="sweep")
     assert the_lead(connection).name == "Benno Bleibt"
+
+
+def test_a_person_of_another_crm_is_shown_at_its_next_hour_though_nothing_changed_there(
+    box: Sandbox, connect: Connect, refresh: Refresh, alice: Member
+) -> None:
+    box.create(firstname="Benno", lastname="Bleibt", phone=NUMBER)
+    with Sandbox("pipedrive", contacts=5, seed=7) as other:
+        own_id = other.create(name="Gerda Geht", mobile=NUMBER)
+        with account_scope(alice.account_id):
+            pipedrive, run = connect_with_token(
+                account=alice.account, member=alice, provider="pipedrive", token=other.token, base_url=other.url
+            )
+        work_on(run.pk, run.account_id)
+        hubspot, _ = connect(box)
+        for crm in (box, other):
+            crm.advance(3600)
+        refresh(hubspot)
+        other.archive(own_id)
+        refresh(pipedrive)
+    assert (the_lead(hubspot).crm_source, the_lead(hubspot).name) == ("hubspot", "Gerda Geht")
+    run = refresh(hubspot, trigger="cron")
+    assert the_lead(hubspot).name == "Benno Bleibt"
+    assert (run.pages, run.updated) == (1, 1)

@@ -7,6 +7,7 @@ the kind of error alone.
 import json
 import random
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -49,8 +50,17 @@ GIVE_UP_AFTER = 5  # unreadable pages in a row
 QUIET = (State.PAUSED, State.DISCONNECTED)  # chosen by a person: no run changes them
 
 
-def begin(run: Run) -> tuple[Connection, str]:
-    """The card says that work is going on. Answers the run's connection, and the region of its account."""
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a turn needs of its run's connection: ``has_unread`` is for ``sync/unread.py``."""
+
+    connection: Connection
+    region: str
+    has_unread: bool
+
+
+def begin(run: Run) -> Begun:
+    """The card says that work is going on."""
     values = {
         "account": run.account_id,
         "connection": run.connection_id,
@@ -59,23 +69,29 @@ def begin(run: Run) -> tuple[Connection, str]:
     }
     found = next(iter(Connection.objects.raw(_BEGIN, values)), None) or Connection.objects.raw(_READ, values)[0]
     log.info("sync.begin", run=run.pk, connection=found.pk, account=run.account_id, trigger=run.trigger)
-    return found, str(found.__dict__["region_of_account"])
+    return Begun(found, str(found.__dict__["region_of_account"]), bool(found.__dict__["has_unread"]))
 
 
-_BEGIN = """
+_MORE = """
+a.region AS region_of_account,
+EXISTS (SELECT FROM source_contacts s
+        WHERE s.account_id = c.account_id AND s.connection_id = c.id AND s.content_hash IS NULL
+          AND s.gone_at IS NULL AND s.lead_id IS NOT NULL AND s.outcome <> 'failed') AS has_unread
+"""
+_BEGIN = f"""
 UPDATE crm_connections c
 SET state = CASE WHEN c.bookmark IS NULL THEN 'importing' ELSE 'catching_up' END,
     reason_code = '', reason = ''
 FROM accounts a
 WHERE a.id = c.account_id AND c.account_id = %(account)s AND c.id = %(connection)s
   AND NOT %(is_preview)s AND c.state <> ALL (%(quiet)s)
-RETURNING c.*, a.region AS region_of_account
-"""
+RETURNING c.*, {_MORE}
+"""  # noqa: S608 - no outside text
 
-_READ = """
-SELECT c.*, a.region AS region_of_account FROM crm_connections c JOIN accounts a ON a.id = c.account_id
+_READ = f"""
+SELECT c.*, {_MORE} FROM crm_connections c JOIN accounts a ON a.id = c.account_id
 WHERE c.account_id = %(account)s AND c.id = %(connection)s
-"""
+"""  # noqa: S608 - no outside text
 
 
 def complete(turn: "Turn") -> None:

@@ -61,6 +61,8 @@ class Turn:
     now: datetime
     """The vendor's clock when the turn began."""
     deadline: float | None
+    has_unread: bool
+    """Whether contacts counted as not read when the turn began (``sync/unread.py``)."""
     started: float = field(default_factory=time.monotonic)
     reasons: Counter[str] = field(default_factory=Counter)
     fresh_tables: Tables | None = None
@@ -170,7 +172,8 @@ def take_turn(
         run = take(run_id, account_id, token)
         if run is None:
             return None
-        connection, region = endings.begin(run)
+        begun = endings.begin(run)
+        connection = begun.connection
         _adopt_cursor(run, connection)
     account = CrmAccount(
         external_id=connection.external_account_id,
@@ -202,10 +205,11 @@ def take_turn(
         token=token,
         client=client,
         source=source,
-        mapper=Mapper(provider, account, region, tables),
+        mapper=Mapper(provider, account, begun.region, tables),
         steps=plan.steps(run, connection, provider, now=datetime.now(UTC)),
         now=now,
         deadline=deadline,
+        has_unread=begun.has_unread,
     )
 
 

@@ -4,7 +4,6 @@ Somebody describes a lead since another contact of it has left, or a lead was re
 of them, so no pass over its changes would meet them, and the lead would show another person until the next sweep.
 """
 
-from leadloom.connections.models import Trigger
 from leadloom.contact import Contact
 from leadloom.leads import unread
 from leadloom.sync.engine import Mapped
@@ -14,8 +13,8 @@ from leadloom.sync.turn import Turn
 def settle(turn: Turn) -> None:
     """Map and write them, a slice at a time. Safe to do again after a crash: who was written counts as read.
 
-    A pass that nobody asked for and that found nothing is the most frequent of all, and has made nobody unread."""
-    if not (turn.has_saved or turn.run.pages or turn.run.trigger == Trigger.MANUAL):
+    A pass that found nothing is the most frequent of all: it looks only if there was somebody when it began."""
+    if not (turn.has_saved or turn.run.pages or turn.has_unread):
         return
     last = ""
     while held := unread.of(turn.run, after=last):
