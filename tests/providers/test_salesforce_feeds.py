@@ -142,6 +142,18 @@ def test_pages_that_hold_less_than_was_asked_for_are_not_the_end() -> None:
     assert set(walk(provider.changes(), org).ids) == ids_of(org)
 
 
+def test_a_page_with_fewer_people_than_it_counts_is_no_page() -> None:
+    org = with_contacts(30)
+    feed = provider.everything()
+    cursor = feed.first(bookmark=None, now=NOW)
+    reply = org.answer(feed.request(cursor))
+    body = json.loads(reply.body)
+    assert feed.read(cursor, reply).records
+    for rows in ([], body["records"][1:]):
+        with pytest.raises(Unreadable):
+            feed.read(cursor, Reply(200, reply.headers, json.dumps({**body, "records": rows}).encode()))
+
+
 @pytest.mark.parametrize("kind", OBJECTS)
 def test_an_object_that_the_user_may_not_see_is_empty(kind: str) -> None:
     org = with_contacts(30)

@@ -2,6 +2,7 @@
 provider makes of such pages, nobody is left out. The pass may stop; it then goes on where it was saved."""
 
 import json
+import re
 from collections import defaultdict
 from random import Random
 
@@ -16,6 +17,7 @@ from leadloom.sync.pages import read_pages
 
 SPOILT = 0.15  # of all replies
 MOST_STARTS = 60
+_VALUE = re.compile(r"'[^']*'|\d{4}-\d\d-\d\dT[0-9:.+Z-]+")
 
 
 class Spoiling:
@@ -42,7 +44,8 @@ def question(request: Request) -> str:
     """What is asked, whatever the place in it: a cache that mixes up pages does not mix up questions."""
     body = request.body if isinstance(request.body, dict) else {}
     order = [body.get(name) for name in ("sort", "sorts")]
-    return json.dumps([request.method, request.path, sorted(request.query), sorted(body), order])
+    words = _VALUE.sub("?", str(request.query.get("q", "")))  # SOQL is the question and the place in one
+    return json.dumps([request.method, request.path, sorted(request.query), sorted(body), order, words])
 
 
 def turned_around(reply: Reply) -> Reply:

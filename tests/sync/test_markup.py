@@ -72,7 +72,7 @@ def test_whatever_a_crm_says_is_text_on_every_page(alice: Member, box: Sandbox, 
     shown = 0
     for lead in leads:
         ids = {"connection_id": connection.pk, "run_id": run.pk, "lead_id": lead.pk, "member_id": alice.pk}
-        values = {"token_id": 1, "invitation_id": 1, "delivery_id": 1, "secret": "x", **ids}
+        values = {"token_id": 1, "invitation_id": 1, "delivery_id": 1, "undo_id": 1, "secret": "x", **ids}
         for page in pages():
             if page.is_stream or (page.needs and "lead_id" not in page.needs and lead is not leads[0]):
                 continue

@@ -181,12 +181,15 @@ def _listed(ids: Iterable[str]) -> str:
 def _rows(reply: Reply, *, limit: int) -> tuple[list[Record], bool]:
     """The rows of a query, and whether there are no more. Raises Unreadable for anything else.
 
-    A reply may hold fewer rows than it was asked for although there are more: only ``done`` tells.
+    A reply may hold fewer rows than it was asked for although there are more: only ``done`` tells. One that is done and
+    counts other rows than it holds answers another question, such as how many there are.
     """
     body = json_object(reply, NAME)
     rows, is_done = rows_of(body, "records", NAME), body.get("done")
     if not isinstance(is_done, bool) or (not rows and not is_done):
         raise Unreadable("Salesforce did not say whether a page is the last. We ask for it again.", detail="no done")
+    if is_done and body.get("totalSize", len(rows)) != len(rows):
+        raise Unreadable("Salesforce sent fewer people than it counted. We ask for them again.", detail="not all rows")
     ids = [_id(row) for row in rows]
     if not all(ids) or len(set(ids)) != len(ids):
         raise Unreadable(
