@@ -25,9 +25,12 @@ from leadloom.site.embedded import Embedded, postgres
 MIGRATED = "LEADLOOM_TESTS_MIGRATED"
 """A data folder whose server has been migrated and stopped, to begin from."""
 
+LITTLE = 4_000_000  # bytes
+
 _folders = ExitStack()
 _running = ExitStack()
 _environment: dict[str, str] = {}
+_admin_url = ""
 
 
 def _start() -> None:
@@ -40,6 +43,8 @@ def _start() -> None:
     if migrated:  # PostgreSQL's files belong to another user when we are root
         subprocess.run(["cp", "-a", f"{migrated}/postgres", folder], check=True)
     server = _running.enter_context(postgres(folder))
+    global _admin_url
+    _admin_url = server.admin_url
     if not migrated:
         _relax(server)
     _environment.update(
@@ -176,21 +181,57 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _empty(owner_url: str) -> None:
-    with psycopg.connect(owner_url, autocommit=True) as connection:
-        tables = connection.execute(
-            """
-            SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables
-            WHERE schemaname = 'public'
-              AND tablename NOT IN ('django_migrations', 'django_content_type', 'auth_permission')
-            """
-        ).fetchone()
-        assert tables
+    """Little is deleted by the superuser, in a tenth of the time it takes to truncate every table and index."""
+    with psycopg.connect(_admin_url or owner_url, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '20s'")
-        truncate = f"TRUNCATE {tables[0]} RESTART IDENTITY CASCADE".encode()
         for attempt in range(5):
             try:
-                connection.execute(truncate)
+                connection.execute(DELETE if _admin_url and _size(connection) < LITTLE else TRUNCATE)
                 return
             except psycopg.errors.DeadlockDetected:  # with a page that a browser was still asking for
                 if attempt == 4:
                     raise
+
+
+def _size(connection: psycopg.Connection) -> int:
+    found = connection.execute(
+        "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+    ).fetchone()
+    assert found
+    return int(found[0])
+
+
+TRUNCATE = """
+DO $$
+BEGIN
+    EXECUTE (
+        SELECT format('TRUNCATE %s RESTART IDENTITY CASCADE', string_agg(format('%I', tablename), ', '))
+        FROM pg_tables
+        WHERE schemaname = 'public'
+          AND tablename NOT IN ('django_migrations', 'django_content_type', 'auth_permission')
+    );
+END $$
+"""
+# Waits for whoever still writes, as TRUNCATE does, before it looks. Neither triggers nor keys are asked: all goes.
+DELETE = """
+DO $$
+DECLARE
+    tables text[] := ARRAY(
+        SELECT format('%I', tablename)
+        FROM pg_tables
+        WHERE schemaname = 'public'
+          AND tablename NOT IN ('django_migrations', 'django_content_type', 'auth_permission')
+    );
+    one text;
+BEGIN
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', array_to_string(tables, ', '));
+    PERFORM set_config('session_replication_role', 'replica', true);
+    FOREACH one IN ARRAY tables LOOP
+        EXECUTE format('DELETE FROM %s', one);
+    END LOOP;
+    PERFORM setval(pg_depend.objid::regclass, 1, false)
+    FROM pg_depend
+    JOIN pg_class ON pg_class.oid = pg_depend.objid AND pg_class.relkind = 'S'
+    WHERE pg_depend.deptype IN ('a', 'i') AND pg_depend.refobjid = ANY (tables::regclass[]);
+END $$
+"""
