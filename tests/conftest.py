@@ -65,6 +65,14 @@ def _start() -> None:
 
     django.setup()
     _share_middleware()
+    _hash_quickly()
+
+
+def _hash_quickly() -> None:
+    """Hashing is slow on purpose; here it would only be slow. Processes that tests start hash as ever."""
+    from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+    PBKDF2PasswordHasher.iterations = 1
 
 
 def _share_middleware() -> None:

@@ -4,12 +4,8 @@ Each function opens the account's scope itself. The cast: Alice owns Acme, Bob i
 stranger with an account of his own and must see nothing.
 """
 
-from functools import lru_cache
 from itertools import count
 from typing import Any
-
-from django.conf import settings
-from django.contrib.auth.hashers import make_password
 
 from leadloom.accounts.models import Account, Member, Role, User
 from leadloom.accounts.scope import account_scope
@@ -23,7 +19,7 @@ _serial = count(100)
 
 def make_user(email: str = "alice@example.com", password: str = PASSWORD) -> User:
     user = User(email=email.lower(), name=email.split("@")[0].title())
-    user.password = _hashed(password, settings.PASSWORD_HASHERS[0])
+    user.set_password(password)
     user.save()
     return user
 
@@ -74,9 +70,3 @@ def make_run(connection: Connection, **fields: Any) -> Run:
         return Run.objects.create(
             account_id=connection.account_id, connection=connection, **{"trigger": Trigger.CONNECT} | fields
         )
-
-
-@lru_cache
-def _hashed(password: str, hasher: str) -> str:
-    """Hashing is slow on purpose: once for each password and hasher is enough."""
-    return make_password(password)

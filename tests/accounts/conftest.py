@@ -1,19 +1,10 @@
 """The cast: Alice owns Acme, Bob is a member of her team, Charlie owns an account of his own and must see nothing."""
 
 import pytest
-from django.contrib.auth.hashers import MD5PasswordHasher
 from django.test import Client
-from pytest_django import Settings
 from tests.factories import make_member
 
 from leadloom.accounts.models import Member
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Settings) -> None:
-    """Hashing is slow on purpose; here it would only be slow."""
-    name = f"{MD5PasswordHasher.__module__}.{MD5PasswordHasher.__name__}"
-    settings.PASSWORD_HASHERS = [name]
 
 
 @pytest.fixture
