@@ -76,8 +76,10 @@ def _hash_quickly() -> None:
 
 
 def _share_middleware() -> None:
-    """One chain of middleware for all test clients, as a server has one for all browsers, until a setting changes. Each
-    client would build its own, and look through the static files for it."""
+    """One chain of middleware for all test clients, as a server has one for all browsers. Each client would build its
+    own, and look through the static files for it. A new one when a setting changes, unless it is one of ours: they are
+    read when a request comes."""
+    from django.conf import global_settings
     from django.core.signals import setting_changed
     from django.test.client import ClientHandler
 
@@ -95,7 +97,12 @@ def _share_middleware() -> None:
         vars(handler).update(shared)
 
     ClientHandler.load_middleware = load  # type: ignore[method-assign]
-    setting_changed.connect(lambda **_: shared.clear(), weak=False)
+
+    def forget(setting: str, **_: Any) -> None:
+        if hasattr(global_settings, setting) or setting.startswith("WHITENOISE"):
+            shared.clear()
+
+    setting_changed.connect(forget, weak=False)
 
 
 def pytest_xdist_setupnodes() -> None:
