@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -103,6 +104,14 @@ def _share_middleware() -> None:
             shared.clear()
 
     setting_changed.connect(forget, weak=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What Hypothesis makes up may take as long as it needs on this machine, as it may in CI."""
+    settings, patient = hypothesis.settings, [hypothesis.HealthCheck.too_slow]
+    usual = settings.get_profile(settings.get_current_profile_name())
+    settings.register_profile("patient", usual, deadline=None, suppress_health_check=patient)
+    settings.load_profile("patient")
 
 
 def pytest_xdist_setupnodes() -> None:
