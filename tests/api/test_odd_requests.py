@@ -5,6 +5,7 @@ Every other request names what there is, or all would end at an id that nothing 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -94,18 +95,23 @@ NO_CONNECTION_OF_OURS = {"/api/crm/connect", "/api/crm/session-token"}
 SIGNED = {"/api/webhooks/nango"}  # refuses whatever is made up
 
 
+@cache
+def described() -> Any:
+    found = schemathesis.openapi.from_dict(leadloom_api.get_openapi_schema())
+    found.app = WSGIHandler()
+    return found
+
+
 @pytest.mark.parametrize(("one", "mode"), KINDS, ids=lambda part: str(getattr(part, "name", part)))
 def test_no_request_made_up_from_the_description_breaks_the_api(
     one: Operation, mode: GenerationMode, situation: Situation
 ) -> None:
-    described: Any = schemathesis.openapi.from_dict(leadloom_api.get_openapi_schema())
-    described.app = WSGIHandler()
-    statuses = set()
+    description, statuses = described(), set()
 
     @effort(
         max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
-    @given(case=described[one.path][one.method].as_strategy(generation_mode=mode), is_there=st.booleans())
+    @given(case=description[one.path][one.method].as_strategy(generation_mode=mode), is_there=st.booleans())
     def send(case: Any, is_there: bool) -> None:
         _hurried(case)
         if is_there:
