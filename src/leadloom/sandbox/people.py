@@ -6,7 +6,7 @@ an address and times of its own. Nothing is stored per contact, so two million c
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from random import Random
 from typing import NamedTuple
 
@@ -77,16 +77,12 @@ class Population:
         self.timeline = Timeline(count=count, now_ms=now_ms, seed=seed)
         self._salt = (seed * 0xD1B54A32D192ED03 + 0x8CB92BA72F3D8DD7) & _MASK
         self._number_salt = Random(f"numbers {seed}").randrange(1 << 30)
-        self._personas: list[Persona | None] = [None] * PERSONAS
 
     def persona_index(self, place: int) -> int:
         return ((place * _GOLDEN + self._salt) & _MASK) >> (32 - _PERSONA_BITS)
 
     def persona(self, index: int) -> Persona:
-        found = self._personas[index]
-        if found is None:
-            found = self._personas[index] = invent(self.seed, index)
-        return found
+        return invent(self.seed, index)
 
     def person(self, place: int) -> Person:
         return self.person_of(self.persona(self.persona_index(place)), place)
@@ -131,6 +127,7 @@ class Population:
         return persona.mailbox % place
 
 
+@lru_cache(4 * PERSONAS)
 def invent(seed: int, index: int) -> Persona:
     """Persona ``index``: the same for the same seed, for ever."""
     dice = Random(f"persona {seed} {index}")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from operator import ge, gt, lt
 from typing import Any
 
@@ -20,6 +21,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {"GTE": ge, "GT": gt, "LT": lt}
 
 
+@cache
 def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -93,7 +95,7 @@ class Portal:
         assert limit <= 100
         is_archived = query["archived"] == "true"
         after = int(query.get("after", "0"))
-        found = sorted(id for id, one in self.people.items() if one.is_archived == is_archived and id >= after)
+        found = sorted([id for id, one in self.people.items() if id >= after and one.is_archived == is_archived])
         page = found[:limit]
         paging = {"paging": {"next": {"after": str(page[-1] + 1)}}} if len(found) > limit else {}
         return ok({"results": [self.people[id].row() for id in page], **paging})

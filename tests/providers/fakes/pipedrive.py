@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from tests.providers.conformance import NOW
@@ -21,6 +22,7 @@ ORDERS = {"id", "update_time", "add_time"}
 DO_NOT_TEXT = "5f0c1d2e3a4b5c6d7e8f90123456789abcdef012"
 
 
+@cache
 def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -171,7 +173,12 @@ def _moment(text: str | None) -> datetime | None:
 
 def _place(one: Row, by: str) -> list[int]:
     """A row that changes during a walk by time moves to its end: the cursor holds the last row's place."""
-    return [one.id] if by == "id" else [int(one.modified.timestamp()), one.id]
+    return [one.id] if by == "id" else [_second(one.modified), one.id]
+
+
+@cache
+def _second(at: datetime) -> int:
+    return int(at.timestamp())
 
 
 def _old(one: Row) -> dict[str, Any]:

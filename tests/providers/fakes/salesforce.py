@@ -73,7 +73,10 @@ class Row:
 
     def key(self, name: str) -> Any:
         """What the order and the comparisons go by."""
-        return self.place if name == "Id" else (self.value(name) if self.value(name) is not None else "")
+        if name == "Id":
+            return self.place
+        value = self.value(name)
+        return "" if value is None else value
 
 
 class Org:

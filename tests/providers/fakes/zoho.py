@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from io import BytesIO, StringIO
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -23,6 +24,7 @@ QUERY = re.compile(
 )
 
 
+@cache
 def local(at: datetime) -> str:
     """As Zoho shows times: in the user's zone, whole seconds."""
     return (at + timedelta(hours=3)).replace(tzinfo=None).isoformat(timespec="seconds") + "+03:00"
