@@ -128,9 +128,21 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, while there is enough else for the other processes to do."""
-    items.sort(key=lambda item: item.get_closest_marker("journey") is None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long ones first, and dealt out to all processes. Each is given a run of the list, as many tests as the
+    others; who is done takes from the ends of their runs, where only short tests should be. Those stay as they stood,
+    since the tests of a module may share what was started for them."""
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = [item for item in items if item.get_closest_marker("long") or item.get_closest_marker("journey")]
+    short = [item for item in items if item not in long]
+    dealt: list[pytest.Item] = []
+    for number in range(processes):
+        run = (len(items) - len(dealt)) // (processes - number)
+        own = long[number::processes]
+        rest = max(run - len(own), 0)
+        dealt += own + short[:rest]
+        del short[:rest]
+    items[:] = dealt + short
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

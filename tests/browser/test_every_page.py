@@ -18,7 +18,7 @@ from leadloom.leads.undo import take_back, undo_run
 from leadloom.sandbox import Sandbox
 from leadloom.sync.work import work_on
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 def test_every_page_of_a_new_account_can_be_used(signed_in: BrowserContext) -> None:

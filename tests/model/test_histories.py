@@ -5,6 +5,7 @@
 
 import time
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.model.machine import Histories
@@ -13,6 +14,7 @@ SHORTLY_S = 60
 A_FEW = 8  # histories at a time, between two looks at the clock
 
 
+@pytest.mark.long
 def test_leads_are_what_a_simple_model_says_whatever_happens(committed: None) -> None:
     asked = settings()
     is_long = asked.max_examples > settings.get_profile("default").max_examples

@@ -44,6 +44,7 @@ def built(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_the_crm_of_the_page_passes_the_conformance_suite(built: Path) -> None:
     done = subprocess.run(
         [
@@ -59,6 +60,7 @@ def test_the_crm_of_the_page_passes_the_conformance_suite(built: Path) -> None:
     assert "skipped" not in done.stdout
 
 
+@pytest.mark.long
 def test_the_code_of_the_page_has_the_types_that_the_engine_expects(built: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), str(built / "crms" / "acme.py")],

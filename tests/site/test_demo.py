@@ -12,9 +12,8 @@ from tests.site.conftest import Started, nothing_runs_for, processes_of
 
 from leadloom.sandbox.kinds import names
 
-pytestmark = pytest.mark.journey
 
-
+@pytest.mark.journey
 @pytest.mark.parametrize("crm", names())
 def test_once_does_the_main_job_of_each_crm_prints_its_figures_and_leaves_nothing(
     run: Callable[..., subprocess.CompletedProcess[str]], folder: Path, crm: str

@@ -85,6 +85,7 @@ def test_its_sql_makes_a_sound_production_database(as_documented: Callable[[str]
     _dump_as_the_backup_role_alone(as_documented, folder)
 
 
+@pytest.mark.long
 def test_a_dump_taken_as_it_says_is_restored_whole_with_its_walls(
     as_documented: Callable[[str], str], run: Run, folder: Path
 ) -> None:

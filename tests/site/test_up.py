@@ -45,6 +45,7 @@ def set_up(started: Started, email: str) -> str:
     return link
 
 
+@pytest.mark.long
 def test_it_starts_serves_revives_a_crashed_worker_and_leaves_nothing_behind_after_ctrl_c(
     start: Start, folder: Path
 ) -> None:
@@ -66,6 +67,7 @@ def test_it_starts_serves_revives_a_crashed_worker_and_leaves_nothing_behind_aft
     assert "Traceback" not in up.output
 
 
+@pytest.mark.long
 def test_a_killed_postgresql_is_started_again_and_everything_goes_on(start: Start, folder: Path) -> None:
     up = start("up", "--port", "0")
     address = up.address()
@@ -80,6 +82,7 @@ def test_a_killed_postgresql_is_started_again_and_everything_goes_on(start: Star
     assert nothing_runs_for(folder, within_s=2)
 
 
+@pytest.mark.long
 def test_what_was_saved_survives_a_kill_of_everything_and_children_end_with_a_killed_parent(
     start: Start, folder: Path
 ) -> None:
@@ -115,6 +118,7 @@ def has_other_worker(up: Started, pid: int) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_two_first_starts_at_once_share_the_database_and_the_first_to_leave_stops_nothing(
     start: Start, folder: Path
 ) -> None:
@@ -169,6 +173,7 @@ def _may_run_python(user: str) -> bool:
     return subprocess.run(command, cwd="/", capture_output=True).returncode == 0
 
 
+@pytest.mark.long
 def test_it_runs_as_somebody_who_is_not_root(plain_user: str, folder: Path) -> None:
     shutil.chown(folder, plain_user)
     up = Started("up", "--port", "0", folder=folder, prefix=("runuser", "-u", plain_user, "--"), HOME=str(folder))

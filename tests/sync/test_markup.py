@@ -55,6 +55,7 @@ def read(client: Client, address: str, **headers: str) -> Probes:
     return told
 
 
+@pytest.mark.long
 def test_whatever_a_crm_says_is_text_on_every_page(alice: Member, box: Sandbox, connect: Connect) -> None:
     for number, markup in enumerate(MARKUP):
         box.create(

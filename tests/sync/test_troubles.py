@@ -132,6 +132,7 @@ def test_the_vendors_real_limits_are_kept(connect: Connect) -> None:
         assert limited.stats().refused <= 2
 
 
+@pytest.mark.long
 def test_twelve_thousand_contacts_changed_at_one_timestamp_all_arrive_each_once(
     connect: Connect, refresh: Refresh, unpaced: Callable[[Connection], None]
 ) -> None:

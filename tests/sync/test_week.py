@@ -108,6 +108,7 @@ def tenants(committed: None) -> Callable[[Sandbox, int], list[Member]]:
     return open_many
 
 
+@pytest.mark.long
 def test_the_queue_is_as_small_after_a_week_of_hours_as_after_a_day(
     tenants: Callable[[Sandbox, int], list[Member]],
 ) -> None:
