@@ -10,7 +10,7 @@ from tests.sync.conftest import Connect
 
 from leadloom.accounts.models import Member
 from leadloom.accounts.scope import account_scope
-from leadloom.leads.models import Lead, SourceContact
+from leadloom.leads.models import Lead, LeadChange, SourceContact, Undo, UndoStep
 from leadloom.sandbox import Sandbox
 
 # Out of text, out of an attribute in either quotes, out of a comment, a title and a template.
@@ -68,12 +68,16 @@ def test_whatever_a_crm_says_is_text_on_every_page(alice: Member, box: Sandbox, 
         assert len(leads) == len(MARKUP)
         assert {lead.crm_description for lead in leads} == set(MARKUP)
         assert SourceContact.objects.filter(outcome="skipped", name__contains="probe").count() >= 4
+        undo = Undo.objects.create(account=alice.account, run=run, step=UndoStep.DONE, archived=len(leads))
+        for lead in leads:
+            told = {"company": lead.company, "archived": True}
+            LeadChange.objects.create(account=alice.account, lead=lead, undo=undo, before={"company": ""}, after=told)
     browser = Client()
     browser.force_login(alice.user)
     shown = 0
     for lead in leads:
         ids = {"connection_id": connection.pk, "run_id": run.pk, "lead_id": lead.pk, "member_id": alice.pk}
-        values = {"token_id": 1, "invitation_id": 1, "delivery_id": 1, "undo_id": 1, "secret": "x", **ids}
+        values = {"token_id": 1, "invitation_id": 1, "delivery_id": 1, "undo_id": undo.pk, "secret": "x", **ids}
         for page in pages():
             if page.is_stream or (page.needs and "lead_id" not in page.needs and lead is not leads[0]):
                 continue
@@ -81,6 +85,7 @@ def test_whatever_a_crm_says_is_text_on_every_page(alice: Member, box: Sandbox, 
                 told = read(browser, page.at(values), **headers)
                 assert told.found == [], page.path
                 shown += "probe" in told.text
+    assert "probe" in read(browser, f"/undos/{undo.pk}").text
     for outcome in ("skipped", "created"):
         told = read(browser, f"/runs/{run.pk}?outcome={outcome}")
         assert told.found == []
