@@ -122,13 +122,14 @@ class Real:
         with self.scope():
             taken = take(run.pk, run.account_id, token)
             assert taken is not None
-            connection, region = endings.begin(taken)
+            begun = endings.begin(taken)
+            connection = begun.connection
             _adopt_cursor(taken, connection)
         provider, wire = cast(Any, FakeProvider(crm)), cast(Any, Wire(crm, crash))
         turn = WatchedTurn(
             run=taken, connection=connection, provider=provider, token=token, client=wire, source=wire,
-            mapper=Mapper(provider, CrmAccount(external_id=crm.slug), region, {}), now=crm.now, deadline=None,
-            crash=crash,
+            mapper=Mapper(provider, CrmAccount(external_id=crm.slug), begun.region, {}), now=crm.now, deadline=None,
+            crash=crash, has_unread=begun.has_unread,
             steps=plan.steps(taken, connection, provider, now=datetime.now(UTC)),
         )  # fmt: skip
         _give_ending(turn)

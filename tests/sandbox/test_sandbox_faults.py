@@ -60,6 +60,19 @@ def test_the_same_page_for_ever(box: Sandbox, api: httpx2.Client) -> None:
     assert api.get(LIST, params={"after": after}).json() != first
 
 
+def test_the_page_that_comes_again_is_one_of_the_same_list_in_the_same_order(box: Sandbox, api: httpx2.Client) -> None:
+    box.fault("repeat", times=None, path="/crm/v3/objects/contacts")
+
+    def search(by: str, **more: str) -> list[str]:
+        asked = {"sorts": [{"propertyName": by, "direction": "DESCENDING"}], "limit": 3, **more}
+        return [one["id"] for one in api.post(f"{LIST}/search", json=asked).json()["results"]]
+
+    by_id = search("hs_object_id")
+    assert search("hs_object_id", after="3") == by_id
+    assert search("createdate") != by_id
+    assert api.get(LIST, params={"archived": "true"}).json() != api.get(LIST).json()
+
+
 def test_a_page_out_of_order_holds_the_same_people(box: Sandbox, api: httpx2.Client) -> None:
     ordered = api.get(LIST).json()
     box.fault("shuffle")

@@ -10,10 +10,17 @@ from leadloom.accounts.scope import account_scope
 from leadloom.connections.models import Connection, Run
 from leadloom.connections.services import connect_with_token, request_run
 from leadloom.sandbox import Sandbox
+from leadloom.sync import turn
 from leadloom.sync.work import work_on
 
 type Connect = Callable[..., tuple[Connection, Run]]
 type Refresh = Callable[..., Run]
+
+
+@pytest.fixture(autouse=True)
+def at_ones_own_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is, a run does not make way for the jobs that nobody works on here."""
+    monkeypatch.setattr(turn, "SLICE_S", 3600)
 
 
 @pytest.fixture

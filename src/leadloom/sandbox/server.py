@@ -12,6 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -170,7 +171,7 @@ class Shell:
         if fault.kind == "html":
             return Reply(200, b"<!doctype html><title>Maintenance</title><p>We will be back soon.", HTML)
         if fault.kind == "repeat":
-            return self._frozen.setdefault(request.path, self._answer(request))
+            return self._frozen.setdefault(_question(request), self._answer(request))
         reply = self._answer(request)
         if fault.kind == "shuffle":
             return Reply(reply.status, shuffled(reply.body), reply.content_type, reply.headers)
@@ -269,3 +270,16 @@ def make_server(app: Shell) -> uvicorn.Server:
         timeout_graceful_shutdown=1,
     )
     return uvicorn.Server(config)
+
+
+_WHAT_IS_ASKED = ("archived", "sort", "sorts", "sort_by", "sort_direction", "sort_order")
+
+
+def _question(request: Request) -> str:
+    """What is asked, whatever the place in it: a page that comes again is one of the same list, in the same order."""
+    try:
+        body = msgspec.json.decode(request.body)
+    except msgspec.DecodeError:
+        body = None
+    told = {**request.query, **(body if isinstance(body, dict) else {})}
+    return f"{request.path} {[told.get(name) for name in _WHAT_IS_ASKED]}"
